@@ -29,10 +29,19 @@ type Principal struct {
 	Grants         []Permission
 	AMR            []string
 	AuthTime       time.Time
+	// TimeZone and AnchorDay are the manufacturer's: they say when the month of its
+	// meters begins.
+	TimeZone  string
+	AnchorDay int
 }
 
 // Operator reports whether p is a member of the platform tenant.
 func (p *Principal) Operator() bool { return p.ManufacturerID == PlatformID }
+
+// MeterAccount is whose meters p's uses count on.
+func (p *Principal) MeterAccount() MeterAccount {
+	return MeterAccount{ManufacturerID: p.ManufacturerID, TimeZone: p.TimeZone, AnchorDay: p.AnchorDay}
+}
 
 // Client is where a request comes from, as far as the trusted proxies can tell.
 type Client struct {

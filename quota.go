@@ -64,3 +64,39 @@ type Count struct {
 	Taken int64 // units spent or held by any node
 	Spent int64 // units known to be spent
 }
+
+// MeterAccount is a manufacturer as the meters see it: whose units are counted and
+// when its month begins.
+type MeterAccount struct {
+	ManufacturerID ManufacturerID
+	TimeZone       string // IANA name; "" is UTC
+	AnchorDay      int    // 1-31, clamped to the month's last day; 0 is 1
+}
+
+// Reservation is units of a meter set aside for a use under way. Exactly one of
+// Commit and Release ends it: the first call counts, later ones do nothing. The zero
+// value holds nothing. It is not safe for concurrent use, and of several copies only
+// one may be ended.
+type Reservation struct {
+	amount int64
+	settle func(amount int64, used bool)
+}
+
+// NewReservation returns a reservation of amount units that calls settle once, when
+// it ends. Only package quota, and what stands in for it, makes them.
+func NewReservation(amount int64, settle func(amount int64, used bool)) Reservation {
+	return Reservation{amount: amount, settle: settle}
+}
+
+// Commit says that the units were used.
+func (r *Reservation) Commit() { r.end(true) }
+
+// Release gives the units back, because what they were reserved for did not happen.
+func (r *Reservation) Release() { r.end(false) }
+
+func (r *Reservation) end(used bool) {
+	if settle := r.settle; settle != nil {
+		r.settle = nil
+		settle(r.amount, used)
+	}
+}

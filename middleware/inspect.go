@@ -1,0 +1,132 @@
+package middleware
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/makerguard/makerguard"
+	"github.com/makerguard/makerguard/threat"
+)
+
+// MaxInspected is how many bytes of a body are inspected; what follows them is passed
+// on as it is.
+const MaxInspected = 1 << 20
+
+// ThreatLog keeps what was found. *threat.Log is one.
+type ThreatLog interface {
+	Record(ctx context.Context, p *makerguard.Principal, c makerguard.Client, fs []makerguard.Finding) ([]makerguard.Threat, error)
+}
+
+// Inspection looks for attacks in requests: path, query, the headers that applications
+// print or parse, and bodies in JSON, forms and text.
+type Inspection struct {
+	Detector *threat.Detector
+	Log      ThreatLog
+	Logger   *slog.Logger
+	// Monitor writes findings to the history and lets the request through.
+	Monitor bool
+}
+
+// inspectedHeaders are those that end up in pages, logs and queries. Credentials and
+// cookies are opaque, and belong to nobody's log.
+var inspectedHeaders = []string{"User-Agent", "Referer", "X-Forwarded-Host", "Accept-Language"}
+
+// Handler inspects requests before next sees them; one with a finding is answered 403
+// SecurityThreatDetected.
+func (i *Inspection) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		found := i.Head(nil, r.URL.Path, r.URL.RawQuery, r.Header)
+		found, err := i.body(found, r)
+		if err == nil && len(found) > 0 {
+			p, _ := makerguard.PrincipalFrom(r.Context())
+			err = i.Refuse(r.Context(), p, found)
+		}
+		if err != nil {
+			fail(w, r, i.Logger, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Head inspects what stands before the body. The path is decoded, the query is not.
+func (i *Inspection) Head(dst []makerguard.Finding, path, rawQuery string, h http.Header) []makerguard.Finding {
+	dst = i.Detector.Inspect(dst, threat.Input{Name: "path", Value: path, Location: makerguard.InPath})
+	if rawQuery != "" {
+		dst = i.Detector.InspectQuery(dst, rawQuery)
+	}
+	for _, name := range inspectedHeaders {
+		for _, v := range h[name] {
+			dst = i.Detector.Inspect(dst, threat.Input{Name: name, Value: v, Location: makerguard.InHeader})
+		}
+	}
+	return dst
+}
+
+// body reads up to MaxInspected bytes, inspects them and puts them back.
+func (i *Inspection) body(dst []makerguard.Finding, r *http.Request) ([]makerguard.Finding, error) {
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return dst, nil
+	}
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		media = "" // inspected as what it looks like
+	}
+	if strings.HasPrefix(media, "multipart/") || strings.HasPrefix(media, "image/") || media == "application/octet-stream" {
+		return dst, nil
+	}
+	var buf bytes.Buffer
+	if n := r.ContentLength; n > 0 {
+		buf.Grow(int(min(n, MaxInspected)) + bytes.MinRead)
+	}
+	if _, err := io.Copy(&buf, io.LimitReader(r.Body, MaxInspected)); err != nil {
+		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return dst, &makerguard.Error{Code: makerguard.PayloadTooLarge, Message: "the body is larger than this route takes", Details: map[string]any{"limit": tooLarge.Limit}}
+		}
+		return dst, &makerguard.Error{Code: makerguard.MalformedRequest, Message: "the body could not be read to its end", Err: err}
+	}
+	data := buf.Bytes()
+	r.Body = &replay{Reader: io.MultiReader(bytes.NewReader(data), r.Body), Closer: r.Body}
+	switch {
+	case media == "application/json" || strings.HasSuffix(media, "+json") || media == "" && looksLikeJSON(data):
+		return i.Detector.InspectJSON(dst, "body", data, makerguard.InJSON), nil
+	case media == "application/x-www-form-urlencoded":
+		return i.Detector.InspectForm(dst, string(data)), nil
+	}
+	return i.Detector.Inspect(dst, threat.Input{Name: "body", Value: string(data), Location: makerguard.InText}), nil
+}
+
+// replay is a body whose beginning was read already.
+type replay struct {
+	io.Reader
+	io.Closer
+}
+
+func looksLikeJSON(data []byte) bool {
+	t := bytes.TrimLeft(data, " \t\r\n")
+	return len(t) > 0 && (t[0] == '{' || t[0] == '[')
+}
+
+// Refuse writes findings to the history and gives the error that answers the caller:
+// SecurityThreatDetected, or nil if findings are only watched. A request whose
+// findings cannot be written is refused all the same.
+func (i *Inspection) Refuse(ctx context.Context, p *makerguard.Principal, found []makerguard.Finding) error {
+	_, err := i.Log.Record(ctx, p, makerguard.ClientFrom(ctx), found)
+	if i.Monitor {
+		if err != nil && i.Logger != nil {
+			i.Logger.ErrorContext(ctx, "finding not recorded", "error", err)
+		}
+		return nil
+	}
+	e := &makerguard.Error{Code: makerguard.SecurityThreatDetected, Message: "the request was refused because it looks like an attack", Err: err}
+	for _, f := range found {
+		e.Fields = append(e.Fields, makerguard.FieldError{Pointer: f.Input, Rule: f.Rule, Message: f.Description})
+	}
+	return e
+}
