@@ -1,0 +1,118 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+)
+
+// scanner is a row, of one or of many.
+type scanner interface {
+	Scan(dest ...any) error
+}
+
+// scanFunc is a query for one row that runs when it is scanned.
+type scanFunc func(dest ...any) error
+
+func (f scanFunc) Scan(dest ...any) error { return f(dest...) }
+
+// preparer is a pool of connections or one of them.
+type preparer interface {
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+// statements runs SQL through statements that are prepared at first use and kept. Texts
+// are constants of this package, so there are only so many. It is safe for concurrent use.
+type statements struct {
+	db preparer
+
+	mu       sync.RWMutex
+	prepared map[string]*sql.Stmt
+
+	inUse  sync.RWMutex // held for reading while a statement runs
+	closed bool
+}
+
+func newStatements(db preparer) *statements {
+	return &statements{db: db, prepared: make(map[string]*sql.Stmt)}
+}
+
+// close waits for the statements that run; later ones fail with sql.ErrConnDone.
+func (s *statements) close() {
+	s.inUse.Lock()
+	defer s.inUse.Unlock()
+	s.closed = true
+}
+
+// use runs fn with the prepared query.
+func (s *statements) use(ctx context.Context, query string, fn func(*sql.Stmt) error) error {
+	s.inUse.RLock()
+	defer s.inUse.RUnlock()
+	if s.closed {
+		return sql.ErrConnDone
+	}
+	st, err := s.prepare(ctx, query)
+	if err != nil {
+		return err
+	}
+	return fn(st)
+}
+
+func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	s.mu.RLock()
+	st, ok := s.prepared[query]
+	s.mu.RUnlock()
+	if ok {
+		return st, nil
+	}
+	st, err := s.db.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other, ok := s.prepared[query]; ok {
+		return other, st.Close()
+	}
+	s.prepared[query] = st
+	return st, nil
+}
+
+// row gives the one row of a query; Scan returns sql.ErrNoRows if there is none.
+func (s *statements) row(ctx context.Context, query string, args ...any) scanner {
+	return scanFunc(func(dest ...any) error {
+		return s.use(ctx, query, func(st *sql.Stmt) error {
+			return st.QueryRowContext(ctx, args...).Scan(dest...)
+		})
+	})
+}
+
+// rows runs a query and calls each for every row.
+func (s *statements) rows(ctx context.Context, each func(scanner) error, query string, args ...any) error {
+	return s.use(ctx, query, func(st *sql.Stmt) error {
+		rows, err := st.QueryContext(ctx, args...)
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			if err := each(rows); err != nil {
+				return errors.Join(err, rows.Close())
+			}
+		}
+		return errors.Join(rows.Err(), rows.Close())
+	})
+}
+
+// exec runs a statement and returns how many rows it changed.
+func (s *statements) exec(ctx context.Context, query string, args ...any) (changed int64, err error) {
+	err = s.use(ctx, query, func(st *sql.Stmt) error {
+		res, err := st.ExecContext(ctx, args...)
+		if err != nil {
+			return err
+		}
+		changed, err = res.RowsAffected()
+		return err
+	})
+	return changed, err
+}
