@@ -77,7 +77,7 @@ func (e Edge) Handler(next http.Handler) http.Handler {
 				logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
 					slog.String("request_id", client.RequestID), slog.String("method", printable(r.Method, 16)),
 					slog.String("path", printable(r.URL.Path, 256)), slog.Int("status", status),
-					slog.Duration("took", took), slog.String("ip", client.IP))
+					slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("ip", client.IP))
 			}
 		}()
 		next.ServeHTTP(rec, r)

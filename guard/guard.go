@@ -1,0 +1,403 @@
+// Package guard assembles makerguard: it opens the store, builds the services and their
+// caches over it, and hands out the middleware. A Go service that embeds makerguard
+// imports this package and the root, and nothing of HTTP APIs or consoles:
+//
+//	g, err := guard.Open(ctx, guard.Config{Data: "./data"})
+//	if err != nil { ... }
+//	defer g.Close()
+//	mux := http.NewServeMux()
+//	mux.Handle("POST /products", g.Require(makerguard.UploadProducts, makerguard.ProductUploads)(uploadProduct))
+//	http.ListenAndServe(":8080", g.Handler(mux))
+//
+// One data directory is one process's at a time; commands beside a running one open
+// it Shared. Whoever can read the root key file and the database can read
+// everything: keep the two apart in backups.
+package guard
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/makerguard/makerguard"
+	"github.com/makerguard/makerguard/account"
+	"github.com/makerguard/makerguard/audit"
+	"github.com/makerguard/makerguard/auth"
+	"github.com/makerguard/makerguard/auth/token"
+	"github.com/makerguard/makerguard/catalog"
+	"github.com/makerguard/makerguard/envelope"
+	"github.com/makerguard/makerguard/feed"
+	"github.com/makerguard/makerguard/gateway"
+	"github.com/makerguard/makerguard/internal/id"
+	"github.com/makerguard/makerguard/middleware"
+	"github.com/makerguard/makerguard/quota"
+	"github.com/makerguard/makerguard/rbac"
+	"github.com/makerguard/makerguard/store"
+	"github.com/makerguard/makerguard/store/sqlite"
+	"github.com/makerguard/makerguard/threat"
+	"github.com/makerguard/makerguard/vault"
+)
+
+// Config says what a Guard works with. The zero value is a complete configuration.
+type Config struct {
+	// Data is the directory of everything that is kept. It is made if it is not there.
+	// Default "./data".
+	Data string
+	// Shared opens the data beside the process that serves it, for commands.
+	Shared bool
+	// KEK is the root key. Default: the key in Data/keys/root.json, which is made
+	// together with a new database and never again.
+	KEK envelope.KEK
+	// PolicyFile is a YAML policy; see package rbac. Default: the built-in policy.
+	PolicyFile string
+	// Issuer and Audience of access tokens. Default "makerguard" and "makerguard-api".
+	Issuer, Audience string
+	// UpstreamAudience of the identity that the gateway signs. Default "makerguard-upstream".
+	UpstreamAudience string
+	// Proxies are those whose forwarding headers are believed. Default none.
+	Proxies middleware.Proxies
+	// Paranoia of the detector, 1 to 3. Default 1.
+	Paranoia int
+	// SignupsPerHour of one address. Default 60.
+	SignupsPerHour int
+	// Argon2 is what a password hash costs. Default auth.DefaultArgon2. Less is
+	// refused unless InsecureParams is set, which is for tests and is logged.
+	Argon2         auth.Argon2
+	InsecureParams bool
+	// Logger is told what an operator should know. Default none.
+	Logger *slog.Logger
+	// Now is the clock. Default time.Now in whole microseconds, which is what stores keep.
+	Now func() time.Time
+}
+
+// Guard is a running makerguard. Its parts are safe for concurrent use.
+type Guard struct {
+	Accounts *account.Service
+	Access   *rbac.Authorizer
+	Audit    *audit.Log
+	Auth     *auth.Service
+	Detector *threat.Detector
+	Keyring  *envelope.Keyring
+	Meters   *quota.Meters
+	Threats  *threat.Log
+	Tokens   *token.Ring
+	Vault    *vault.Vault
+	Proxies  middleware.Proxies
+
+	cfg        Config
+	store      store.Store
+	gate       *middleware.Gate
+	inspection *middleware.Inspection
+	gateway    *gateway.Gateway
+	feed       *feed.Feed
+
+	stop    context.CancelFunc // ends the background work
+	work    sync.WaitGroup
+	release func() error // gives the data directory free
+}
+
+// Open builds a Guard. Its errors say what to do: a directory that cannot be written, one
+// that another process serves, a root key that is missing, readable by others or not
+// the one the data was made with, a policy that is not valid.
+func Open(ctx context.Context, cfg Config) (_ *Guard, err error) {
+	cfg = withDefaults(cfg)
+	g := &Guard{cfg: cfg, Proxies: cfg.Proxies, release: func() error { return nil }, stop: func() {}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.closeStore())
+		}
+	}()
+	kek, err := g.openData(ctx)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := readPolicy(cfg.PolicyFile)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.build(ctx, kek, policy); err != nil {
+		return nil, err
+	}
+	if err := g.feed.Start(ctx); err != nil {
+		return nil, err
+	}
+	g.start()
+	return g, nil
+}
+
+func withDefaults(cfg Config) Config {
+	text := func(s *string, def string) {
+		if *s == "" {
+			*s = def
+		}
+	}
+	text(&cfg.Data, "./data")
+	text(&cfg.Issuer, "makerguard")
+	text(&cfg.Audience, "makerguard-api")
+	text(&cfg.UpstreamAudience, "makerguard-upstream")
+	if cfg.Paranoia == 0 {
+		cfg.Paranoia = 1
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		// What is answered at once and what is read back later is then the same time.
+		cfg.Now = func() time.Time { return time.Now().Truncate(time.Microsecond) }
+	}
+	return cfg
+}
+
+// The files in the data directory.
+const (
+	databaseFile = "makerguard.db"
+	keyDirectory = "keys"
+	rootKeyFile  = "root.json"
+)
+
+// openData takes hold of the data directory and opens what is in it.
+func (g *Guard) openData(ctx context.Context) (envelope.KEK, error) {
+	keys := filepath.Join(g.cfg.Data, keyDirectory)
+	if err := os.MkdirAll(keys, 0o700); err != nil {
+		return nil, &makerguard.Error{
+			Code: makerguard.StoreUnavailable, Err: err,
+			Message: fmt.Sprintf("the data directory %s cannot be made; give one that can be written with --data", g.cfg.Data),
+		}
+	}
+	if !g.cfg.Shared {
+		release, err := sqlite.Lock(g.cfg.Data)
+		if err != nil {
+			return nil, err
+		}
+		g.release = release
+	}
+	database := filepath.Join(g.cfg.Data, databaseFile)
+	kek, err := g.rootKey(filepath.Join(keys, rootKeyFile), database)
+	if err != nil {
+		return nil, err
+	}
+	s, err := sqlite.Open(ctx, sqlite.Config{Path: database, Logger: g.cfg.Logger, Now: g.cfg.Now})
+	if err != nil {
+		return nil, err
+	}
+	g.store = s
+	return kek, nil
+}
+
+// rootKey gives the root key, making one only together with a new database: one made for
+// data that exists could open none of it.
+func (g *Guard) rootKey(path, database string) (envelope.KEK, error) {
+	if g.cfg.KEK != nil {
+		return g.cfg.KEK, nil
+	}
+	kek, err := envelope.ReadKEKFile(path)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return kek, err
+	}
+	if _, err := os.Stat(database); !errors.Is(err, fs.ErrNotExist) {
+		return nil, &makerguard.Error{
+			Code:    makerguard.KeyUnavailable,
+			Message: fmt.Sprintf("there is data in %s but no root key in %s: put the key file back, or name it with --kek file:PATH", database, path),
+		}
+	}
+	content, err := envelope.GenerateKEK()
+	if err != nil {
+		return nil, fmt.Errorf("making a root key: %w", err)
+	}
+	if err := envelope.WriteKEKFile(path, content); err != nil {
+		return nil, err
+	}
+	g.cfg.Logger.Info("made a new root key; keep a copy apart from the data", "file", path)
+	return envelope.ParseKEK(content)
+}
+
+// build makes the services, each over those it needs.
+func (g *Guard) build(ctx context.Context, kek envelope.KEK, policy *rbac.Policy) error {
+	cfg, now, logger := g.cfg, g.cfg.Now, g.cfg.Logger
+	// The audit record's own key comes from a keyring that cannot yet write to it.
+	plain, err := envelope.New(envelope.Config{Store: g.store, KEK: kek, Now: now, Logger: logger})
+	if err != nil {
+		return err
+	}
+	keys := map[makerguard.KeyPurpose][]envelope.SystemKey{}
+	for _, purpose := range []makerguard.KeyPurpose{makerguard.KeyAudit, makerguard.KeyPepper, makerguard.KeyRefresh, makerguard.KeyDevice, makerguard.KeySigning} {
+		if keys[purpose], err = plain.SystemKey(ctx, purpose); err != nil {
+			return err
+		}
+	}
+	if g.Audit, err = audit.New(audit.Config{Store: g.store, Key: keys[makerguard.KeyAudit][0].Material, Now: now}); err != nil {
+		return err
+	}
+	if g.Keyring, err = envelope.New(envelope.Config{Store: g.store, KEK: kek, Audit: g.Audit, Now: now, Logger: logger}); err != nil {
+		return err
+	}
+	if g.Threats, err = threat.NewLog(threat.LogConfig{Store: g.store, Now: now}); err != nil {
+		return err
+	}
+	if g.Detector, err = threat.NewDetector(threat.DetectorConfig{Paranoia: cfg.Paranoia}); err != nil {
+		return err
+	}
+	signing := signingKeys(keys[makerguard.KeySigning])
+	if g.Tokens, err = token.New(token.Config{Issuer: cfg.Issuer, Audience: cfg.Audience, Now: now, Keys: signing}); err != nil {
+		return err
+	}
+	identities, err := token.New(token.Config{
+		Issuer: cfg.Issuer, Audience: cfg.UpstreamAudience, Type: identityType, Lifetime: identityLifetime, Now: now, Keys: signing,
+	})
+	if err != nil {
+		return err
+	}
+	if g.Meters, err = quota.New(quota.Config{Store: g.store, Node: id.New("node"), Now: now, Logger: logger}); err != nil {
+		return err
+	}
+	if g.Access, err = rbac.New(rbac.Config{Policy: policy, Quota: g.Meters}); err != nil {
+		return err
+	}
+	if g.feed, err = feed.New(feed.Config{Store: g.store, Now: now, Logger: logger}); err != nil {
+		return err
+	}
+	if g.Auth, err = auth.New(auth.Config{
+		Store: g.store, Sealer: g.Keyring, Tokens: g.Tokens, Audit: g.Audit, Threats: g.Threats,
+		Keys: auth.Keys{
+			Pepper: versioned(keys[makerguard.KeyPepper]), Refresh: versioned(keys[makerguard.KeyRefresh]), Device: versioned(keys[makerguard.KeyDevice]),
+		},
+		Policy: livePolicy{g.Access}, Feed: g.feed, EmailKey: account.EmailKey, SignupsPerHour: cfg.SignupsPerHour,
+		Argon2: cfg.Argon2, InsecureParams: cfg.InsecureParams, Issuer: cfg.Issuer, Now: now, Logger: logger,
+	}); err != nil {
+		return err
+	}
+	if g.Accounts, err = account.New(account.Config{
+		Store: g.store, Passwords: g.Auth, Audit: g.Audit, Limits: livePolicy{g.Access}, Country: catalog.Country,
+		Announce: g.apply, Now: now, Logger: logger,
+	}); err != nil {
+		return err
+	}
+	if g.Vault, err = vault.New(vault.Config{Store: g.store, Sealer: g.Keyring, Audit: g.Audit, Now: now}); err != nil {
+		return err
+	}
+	g.feed.Subscribe(g.apply)
+	g.gate = &middleware.Gate{Access: g.Access, Now: now, Period: quota.PeriodAt, Logger: logger, Denied: g.AccessDenied}
+	g.inspection = &middleware.Inspection{Detector: g.Detector, Log: g.Threats, Logger: logger}
+	g.gateway = gateway.New(gateway.Config{
+		Authenticator: g.Auth, Gate: g.gate, Inspection: g.inspection, Identifier: newIdentifier(identities, now),
+		Proxies: cfg.Proxies, Logger: logger,
+	})
+	return nil
+}
+
+// signingKeys gives the access tokens' keys: each version's material is an Ed25519 seed.
+func signingKeys(ks []envelope.SystemKey) []token.Key {
+	out := make([]token.Key, 0, len(ks))
+	for _, k := range ks {
+		out = append(out, token.Key{Version: k.Version, State: k.State, Private: ed25519.NewKeyFromSeed(k.Material)})
+	}
+	return out
+}
+
+func versioned(ks []envelope.SystemKey) []auth.VersionedKey {
+	out := make([]auth.VersionedKey, 0, len(ks))
+	for _, k := range ks {
+		out = append(out, auth.VersionedKey{Version: k.Version, Key: k.Material})
+	}
+	return out
+}
+
+// livePolicy answers from the policy in force, not the one at start.
+type livePolicy struct{ access *rbac.Authorizer }
+
+func (l livePolicy) Sessions(t makerguard.Tier) int64   { return l.access.Policy().Sessions(t) }
+func (l livePolicy) Members(t makerguard.Tier) int64    { return l.access.Policy().Members(t) }
+func (l livePolicy) RequiresMFA(t makerguard.Tier) bool { return l.access.Policy().RequiresMFA(t) }
+
+// apply brings the caches up to date with a change, made here or read from the feed.
+func (g *Guard) apply(c makerguard.Change) {
+	g.Auth.Apply(c)
+	g.Keyring.Apply(c)
+}
+
+// pruneEvery is the pause between removals of what has expired.
+const pruneEvery = 10 * time.Minute
+
+// start begins the background work, which ends with Close.
+func (g *Guard) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	g.stop = cancel
+	run := func(f func(context.Context) error) {
+		g.work.Go(func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				g.cfg.Logger.Error("background work ended", "error", err)
+			}
+		})
+	}
+	run(g.feed.Run)
+	run(g.Meters.Run)
+	run(g.prune)
+	if g.cfg.PolicyFile != "" {
+		run(g.watchPolicy)
+	}
+}
+
+func (g *Guard) prune(ctx context.Context) error {
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			if err := g.Auth.Prune(ctx); err != nil && ctx.Err() == nil {
+				g.cfg.Logger.Warn("removing what has expired", "error", err)
+			}
+		}
+	}
+}
+
+// closeTimeout bounds what Close waits for: the last writes of caches to the store.
+const closeTimeout = 10 * time.Second
+
+// Close ends the background work, gives leased units back, writes what caches hold and
+// releases the data directory.
+func (g *Guard) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	g.stop()
+	g.work.Wait()
+	return errors.Join(g.Meters.Close(ctx), g.Auth.Close(ctx), g.closeStore())
+}
+
+func (g *Guard) closeStore() error {
+	var err error
+	if g.store != nil {
+		err = g.store.Close()
+	}
+	return errors.Join(err, g.release())
+}
+
+// Ready reports whether the store answers.
+func (g *Guard) Ready(ctx context.Context) error { return g.store.Ping(ctx) }
+
+// Gateway is the policy's routes, for forward-auth.
+func (g *Guard) Gateway() *gateway.Gateway { return g.gateway }
+
+// Handler wraps an application: request id, recovery, log line, authentication and
+// inspection, in this order. What a route demands besides is Require's.
+func (g *Guard) Handler(next http.Handler) http.Handler {
+	edge := middleware.Edge{Proxies: g.Proxies, Logger: g.cfg.Logger, Now: g.cfg.Now}
+	return edge.Handler(middleware.Authenticate(g.Auth, g.cfg.Logger)(g.inspection.Handler(next)))
+}
+
+// Require lets through to a handler only callers with the permission and with a unit
+// left of each meter; the units are given back unless the answer is below 400. It
+// counts an API call besides. It must stand inside Handler, which authenticates.
+func (g *Guard) Require(permission makerguard.Permission, meters ...makerguard.Meter) func(http.HandlerFunc) http.Handler {
+	demand := middleware.Demand{Permission: permission, Meters: meters}
+	return func(next http.HandlerFunc) http.Handler { return g.gate.Require(demand, next) }
+}

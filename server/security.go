@@ -1,0 +1,150 @@
+package server
+
+import (
+	"context"
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"github.com/makerguard/makerguard"
+	"github.com/makerguard/makerguard/api"
+	"github.com/makerguard/makerguard/catalog"
+	"github.com/makerguard/makerguard/internal/strictjson"
+	"github.com/makerguard/makerguard/threat"
+)
+
+func (s *Server) securityRoutes() {
+	tag := "security"
+	handle(s, operation{method: "POST", path: "/v1/security/inspect", tag: tag, summary: "Look for attacks in inputs", maxBody: largeBody, access: signedIn}, s.inspect)
+	handle(s, operation{method: "POST", path: "/v1/catalog/validate", tag: tag, summary: "Check a product or a company against the business rules", maxBody: largeBody, access: signedIn}, s.validate)
+	handle(s, operation{method: "GET", path: "/v1/security/threats", tag: tag, summary: "The threat history, newest first", access: with(makerguard.ViewSecurity)}, s.threats)
+	handle(s, operation{method: "GET", path: "/v1/security/score", tag: tag, summary: "The security score and what would raise it", access: with(makerguard.ViewSecurity)}, s.score)
+	handle(s, operation{method: "GET", path: "/v1/audit", tag: tag, summary: "The audit record, newest first", access: with(makerguard.ViewAudit)}, s.audit)
+}
+
+func (s *Server) inspect(ctx context.Context, c call, in *body[api.InspectRequest]) (*body[api.ValidationResponse], error) {
+	var found []makerguard.Finding
+	for _, x := range in.Body.Inputs {
+		loc, kind := makerguard.Location(x.Location), makerguard.Kind(x.Kind)
+		var text string
+		if len(x.Value) > 0 && x.Value[0] == '"' {
+			if err := strictjson.Decode(x.Value, &text); err != nil {
+				return nil, err
+			}
+			found = s.guard.Detector.Inspect(found, threat.Input{Name: x.Name, Value: text, Location: loc, Kind: kind})
+			continue
+		}
+		found = s.guard.Detector.InspectJSON(found, x.Name, x.Value, loc)
+	}
+	return s.validation(ctx, c, catalog.Report{}, found)
+}
+
+// validateRequest is the body of POST /v1/catalog/validate: exactly one of its members.
+type validateRequest struct {
+	Product *catalog.Product `json:"product,omitempty"`
+	Company *catalog.Company `json:"company,omitempty"`
+}
+
+func (s *Server) validate(ctx context.Context, c call, in *body[validateRequest]) (*body[api.ValidationResponse], error) {
+	b := in.Body
+	switch {
+	case b.Product != nil && b.Company == nil:
+		return s.validation(ctx, c, catalog.ValidateProduct(*b.Product, s.now()), inspectProduct(s.guard.Detector, *b.Product))
+	case b.Company != nil && b.Product == nil:
+		return s.validation(ctx, c, catalog.ValidateCompany(*b.Company, s.now()), inspectCompany(s.guard.Detector, *b.Company))
+	}
+	return nil, &makerguard.Error{
+		Code: makerguard.ValidationFailed, Message: "send either a product or a company",
+		Fields: []makerguard.FieldError{{Pointer: "", Rule: "oneOf", Message: "expected exactly one of product and company"}},
+	}
+}
+
+// validation renders what the rules and the detector found, and writes what the
+// detector found to the history.
+func (s *Server) validation(ctx context.Context, c call, report catalog.Report, found []makerguard.Finding) (*body[api.ValidationResponse], error) {
+	ts, err := s.guard.Threats.Record(ctx, c.principal, c.client, found)
+	if err != nil {
+		return nil, err
+	}
+	out := api.ValidationResponse{
+		IsValid: len(report.Errors) == 0 && len(ts) == 0,
+		Errors:  issues(report.Errors), Warnings: issues(report.Warnings), Threats: threats(ts),
+	}
+	return &body[api.ValidationResponse]{out}, nil
+}
+
+func issues(ps []catalog.Problem) []api.Issue {
+	out := make([]api.Issue, 0, len(ps))
+	for _, p := range ps {
+		out = append(out, api.Issue{Pointer: p.Pointer, Rule: p.Rule, Message: p.Message, Expected: p.Expected})
+	}
+	return out
+}
+
+func threats(ts []makerguard.Threat) []api.Threat {
+	out := make([]api.Threat, 0, len(ts))
+	for _, t := range ts {
+		out = append(out, api.Threat{
+			ID: t.ID, Type: t.Type, Severity: t.Severity, Rule: t.Rule, Description: t.Description, Input: t.Input,
+			Location: string(t.Location), Evidence: t.Evidence, DetectedAt: t.DetectedAt, SourceIP: t.IP, UserAgent: t.UserAgent,
+			RequestID: t.RequestID, MemberID: t.MemberID,
+		})
+	}
+	return out
+}
+
+func (s *Server) threats(ctx context.Context, c call, in *struct {
+	Type     string    `query:"type" maxLength:"64"`
+	Severity string    `query:"severity" enum:"low,medium,high,critical"`
+	Since    time.Time `query:"since" doc:"RFC 3339"`
+	Cursor   string    `query:"cursor" maxLength:"64"`
+	Limit    int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
+},
+) (*body[api.ThreatsResponse], error) {
+	ts, err := s.guard.Threats.List(ctx, makerguard.ThreatFilter{
+		ManufacturerID: c.principal.ManufacturerID, Type: makerguard.ThreatType(in.Type), Severity: makerguard.Severity(in.Severity),
+		Since: in.Since, Before: makerguard.EventID(in.Cursor), Limit: in.Limit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := api.ThreatsResponse{Threats: threats(ts)}
+	if len(ts) == in.Limit {
+		out.NextCursor = string(ts[len(ts)-1].ID)
+	}
+	return &body[api.ThreatsResponse]{out}, nil
+}
+
+func (s *Server) score(ctx context.Context, c call, _ *none) (*body[api.ScoreResponse], error) {
+	sc, err := s.guard.Score(ctx, c.principal.ManufacturerID)
+	if err != nil {
+		return nil, err
+	}
+	out := api.ScoreResponse{Score: sc.Score, Grade: sc.Grade, Factors: make([]api.ScoreFactor, 0, len(sc.Factors))}
+	for _, f := range sc.Factors {
+		out.Factors = append(out.Factors, api.ScoreFactor(f))
+	}
+	return &body[api.ScoreResponse]{out}, nil
+}
+
+func (s *Server) audit(ctx context.Context, c call, in *struct {
+	Cursor int64 `query:"cursor" minimum:"1"`
+	Limit  int   `query:"limit" minimum:"1" maximum:"1000" default:"50"`
+},
+) (*body[api.AuditResponse], error) {
+	es, err := s.guard.Audit.Entries(ctx, makerguard.AuditFilter{ManufacturerID: c.principal.ManufacturerID, Before: in.Cursor, Limit: in.Limit})
+	if err != nil {
+		return nil, err
+	}
+	out := api.AuditResponse{Entries: make([]api.AuditEntry, 0, len(es))}
+	for _, e := range es {
+		out.Entries = append(out.Entries, api.AuditEntry{
+			ID: e.ID, Seq: e.Seq, At: e.At, Action: e.Action, Outcome: e.Outcome, ActorKind: e.ActorKind, ActorID: e.ActorID,
+			Target: e.Target, IP: e.IP, RequestID: e.RequestID, Detail: e.Detail, Hash: hex.EncodeToString(e.Hash),
+		})
+	}
+	if len(es) == in.Limit {
+		out.NextCursor = strconv.FormatInt(es[len(es)-1].Seq, 10)
+	}
+	return &body[api.AuditResponse]{out}, nil
+}
