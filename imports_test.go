@@ -28,6 +28,7 @@ var mayImport = map[string]string{
 	"catalog":    "",
 	"envelope":   "audit",
 	"feed":       "",
+	"mail":       "internal/id",
 	"quota":      "internal/id",
 	"rbac":       "",
 	"threat":     "internal/id",
@@ -43,7 +44,7 @@ var mayImport = map[string]string{
 	"problem":    "",
 	"middleware": "problem rbac threat internal/id",
 	"gateway":    "middleware problem rbac",
-	"guard": "account audit auth auth/token catalog envelope feed gateway internal/id middleware quota rbac store store/sqlite " +
+	"guard": "account audit auth auth/token catalog envelope feed gateway internal/id mail middleware quota rbac store store/sqlite " +
 		"threat vault",
 	"server":         "account api auth catalog envelope gateway guard internal/strictjson middleware problem rbac threat",
 	"makerguardtest": "auth guard middleware server",

@@ -36,6 +36,8 @@ const (
 	ChallengeMFA ChallengePurpose = "mfa"
 	// ChallengeEnrollment awaits the enrolment of a second factor that is required.
 	ChallengeEnrollment ChallengePurpose = "mfa_enrollment"
+	// ChallengeEmail awaits the token that was sent to an e-mail address.
+	ChallengeEmail ChallengePurpose = "email_verification"
 )
 
 // Challenge is a started ceremony: a random token, of which only the hash is

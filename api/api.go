@@ -25,11 +25,12 @@ type Manufacturer struct {
 
 // Member is a person who signs in for a manufacturer.
 type Member struct {
-	ID    makerguard.MemberID `json:"id"`
-	Email string              `json:"email"`
-	Name  string              `json:"name,omitempty"`
-	Role  makerguard.Role     `json:"role" enum:"owner,admin,editor,viewer"`
-	MFA   bool                `json:"mfa" doc:"Whether a second factor is enrolled"`
+	ID            makerguard.MemberID `json:"id"`
+	Email         string              `json:"email"`
+	Name          string              `json:"name,omitempty"`
+	Role          makerguard.Role     `json:"role" enum:"owner,admin,editor,viewer"`
+	MFA           bool                `json:"mfa" doc:"Whether a second factor is enrolled"`
+	EmailVerified bool                `json:"email_verified" doc:"Whether control of the address was proved"`
 }
 
 // RegisterRequest is the body of POST /v1/manufacturers.
@@ -57,7 +58,7 @@ type LoginRequest struct {
 // SignInResponse is the answer to every step of a sign-in. Its status says which
 // members are there.
 type SignInResponse struct {
-	Status        string        `json:"status" enum:"authenticated,mfa_required,mfa_enrollment_required,enrolled"`
+	Status        string        `json:"status" enum:"authenticated,mfa_required,mfa_enrollment_required"`
 	AccessToken   string        `json:"access_token,omitempty" doc:"JWT (RFC 9068), for Authorization: Bearer"`
 	TokenType     string        `json:"token_type,omitempty" enum:"Bearer"`
 	ExpiresIn     int64         `json:"expires_in,omitempty,omitzero" doc:"Seconds until the access token expires"`
@@ -103,6 +104,11 @@ type StepUpRequest struct {
 type PasswordChangeRequest struct {
 	CurrentPassword makerguard.Secret `json:"current_password" minLength:"1" maxLength:"1024"`
 	NewPassword     makerguard.Secret `json:"new_password" minLength:"1" maxLength:"1024"`
+}
+
+// VerifyEmailRequest is the body of POST /v1/auth/email/verify.
+type VerifyEmailRequest struct {
+	Token makerguard.Secret `json:"token" minLength:"1" maxLength:"256"`
 }
 
 // Session is a sign-in as its member sees it.
@@ -238,7 +244,7 @@ type EncryptResponse struct {
 
 // DecryptRequest is the body of POST /v1/encryption/decrypt.
 type DecryptRequest struct {
-	Ciphertext string      `json:"ciphertext" minLength:"1" maxLength:"2000000"`
+	Ciphertext string      `json:"ciphertext" doc:"As it was given; base64"`
 	Context    SealContext `json:"context,omitempty,omitzero"`
 }
 

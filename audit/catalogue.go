@@ -30,6 +30,7 @@ const (
 	MFADisabled      = "mfa.disabled"
 	RecoveryCodeUsed = "recovery_code.used"
 	PasswordChanged  = "password.changed"
+	EmailVerified    = "email.verified"
 
 	KeyCreated   = "key.created"
 	KeyRotated   = "key.rotated"
@@ -72,6 +73,7 @@ var catalogue = []Event{
 	{MFAFailed, "A wrong or used second-factor code was given.", makerguard.SeverityMedium},
 	{MFADisabled, "A factor failed too often in a row and takes no more tries.", makerguard.SeverityHigh},
 	{RecoveryCodeUsed, "A recovery code stood in for the second factor and is used up.", makerguard.SeverityHigh},
+	{EmailVerified, "A member proved control of the e-mail address.", makerguard.SeverityLow},
 	{PasswordChanged, "A member changed the password; other sessions ended.", makerguard.SeverityMedium},
 
 	{KeyCreated, "The first version of a key was made.", makerguard.SeverityLow},

@@ -23,6 +23,10 @@ type Store interface {
 	// "password_change"); it announces MemberChanged then.
 	SetPassword(ctx context.Context, p makerguard.PasswordUpdate) error
 
+	// VerifyEmail sets EmailVerifiedAt to now unless it is set already. NotFound if there
+	// is no such member.
+	VerifyEmail(ctx context.Context, mfr makerguard.ManufacturerID, id makerguard.MemberID, now time.Time) error
+
 	// SetPendingTOTP stores a sealed seed that awaits its first code, replacing one
 	// that was waiting. Conflict if a factor is confirmed already.
 	SetPendingTOTP(ctx context.Context, mfr makerguard.ManufacturerID, id makerguard.MemberID, sealed []byte, now time.Time) error

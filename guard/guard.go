@@ -37,6 +37,7 @@ import (
 	"github.com/makerguard/makerguard/feed"
 	"github.com/makerguard/makerguard/gateway"
 	"github.com/makerguard/makerguard/internal/id"
+	"github.com/makerguard/makerguard/mail"
 	"github.com/makerguard/makerguard/middleware"
 	"github.com/makerguard/makerguard/quota"
 	"github.com/makerguard/makerguard/rbac"
@@ -97,6 +98,7 @@ type Guard struct {
 	gate       *middleware.Gate
 	inspection *middleware.Inspection
 	gateway    *gateway.Gateway
+	mail       *mail.Outbox
 	feed       *feed.Feed
 
 	stop    context.CancelFunc // ends the background work
@@ -161,6 +163,7 @@ const (
 	databaseFile = "makerguard.db"
 	keyDirectory = "keys"
 	rootKeyFile  = "root.json"
+	outbox       = "outbox"
 )
 
 // openData takes hold of the data directory and opens what is in it.
@@ -283,8 +286,9 @@ func (g *Guard) build(ctx context.Context, kek envelope.KEK, policy *rbac.Policy
 	if g.Vault, err = vault.New(vault.Config{Store: g.store, Sealer: g.Keyring, Audit: g.Audit, Now: now}); err != nil {
 		return err
 	}
+	g.mail = &mail.Outbox{Dir: filepath.Join(cfg.Data, outbox), From: "makerguard@localhost.localdomain", Now: now}
 	g.feed.Subscribe(g.apply)
-	g.gate = &middleware.Gate{Access: g.Access, Now: now, Period: quota.PeriodAt, Logger: logger, Denied: g.AccessDenied}
+	g.gate = &middleware.Gate{Access: g.Access, Now: now, Period: g.Meters.PeriodAt, Logger: logger, Denied: g.AccessDenied}
 	g.inspection = &middleware.Inspection{Detector: g.Detector, Log: g.Threats, Logger: logger}
 	g.gateway = gateway.New(gateway.Config{
 		Authenticator: g.Auth, Gate: g.gate, Inspection: g.inspection, Identifier: newIdentifier(identities, now),

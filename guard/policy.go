@@ -17,7 +17,7 @@ func readPolicy(path string) (*rbac.Policy, error) {
 	if path == "" {
 		return rbac.BuiltIn(), nil
 	}
-	src, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	src, err := os.ReadFile(path)
 	if err != nil {
 		return nil, &makerguard.Error{Code: makerguard.ValidationFailed, Message: fmt.Sprintf("the policy file %s cannot be read", path), Err: err}
 	}

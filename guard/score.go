@@ -32,6 +32,9 @@ func (g *Guard) Score(ctx context.Context, mfr makerguard.ManufacturerID) (threa
 		if m.TOTP != nil {
 			p.MembersWithMFA++
 		}
+		if !m.EmailVerifiedAt.IsZero() {
+			p.MembersVerified++
+		}
 		sessions, err := g.store.Sessions(ctx, mfr, m.ID, now)
 		if err != nil {
 			return threat.SecurityScore{}, err
@@ -42,7 +45,6 @@ func (g *Guard) Score(ctx context.Context, mfr makerguard.ManufacturerID) (threa
 			}
 		}
 	}
-	p.MembersVerified = p.Members // addresses are verified only where mail can be sent
 	versions, err := g.Keyring.Versions(ctx, mfr)
 	if err != nil {
 		return threat.SecurityScore{}, err

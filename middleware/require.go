@@ -58,6 +58,9 @@ func (g *Gate) Admit(ctx context.Context, p *makerguard.Principal, d Demand) (Pa
 		return pass, err
 	}
 	for _, m := range d.Meters {
+		if m == makerguard.APICalls {
+			continue // counted below, once
+		}
 		if err = pass.take(ctx, g.Access, p, d.Permission, m, period); err != nil {
 			break
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -633,8 +634,8 @@ func TestReserve_CallerWhoLeavesStopsWaiting(t *testing.T) {
 	s.gate.Store(&gate)
 	var wg sync.WaitGroup
 	wg.Go(func() { use(t, m, 1, 50) })
-	for s.leases.Load() == 0 {
-		// until the first caller is at the store
+	for s.leases.Load() == 0 { // until the first caller is at the store
+		runtime.Gosched()
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -853,7 +854,7 @@ func TestReserve_AllocatesNothing(t *testing.T) {
 
 func TestNew_TellsEverythingWrong(t *testing.T) {
 	_, err := quota.New(quota.Config{LeaseTTL: time.Second, KeepKeys: -1})
-	if joined, ok := err.(interface{ Unwrap() []error }); !ok || len(joined.Unwrap()) != 3 {
+	if err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Errorf("New = %v, want three problems", err)
 	}
 }

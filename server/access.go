@@ -3,8 +3,9 @@ package server
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"strconv"
+
+	jsonv2 "github.com/go-json-experiment/json"
 
 	"github.com/makerguard/makerguard"
 	"github.com/makerguard/makerguard/api"
@@ -72,10 +73,11 @@ func (s *Server) evaluate(ctx context.Context, c call, in *body[api.EvaluationRe
 	}
 	if len(in.Body.Context) > 0 {
 		var mc api.MeterContext
-		if err := json.Unmarshal(in.Body.Context, &mc); err != nil {
+		// Not encoding/json: to that, Meter would be meter.
+		if err := jsonv2.Unmarshal(in.Body.Context, &mc); err != nil || mc.Amount < 0 {
 			return nil, &makerguard.Error{
-				Code: makerguard.ValidationFailed, Message: "context is not an object, or its meter or amount has the wrong type",
-				Fields: []makerguard.FieldError{{Pointer: "/context", Rule: "schema", Message: "expected an object with a text meter and a whole amount"}},
+				Code: makerguard.ValidationFailed, Message: "context is not an object, or its meter or amount is not valid",
+				Fields: []makerguard.FieldError{{Pointer: "/context", Rule: "schema", Message: "expected an object with a text meter and a whole amount, not below 0"}},
 			}
 		}
 		q.Meter, q.Amount = mc.Meter, mc.Amount

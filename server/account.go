@@ -16,7 +16,7 @@ func (s *Server) accountRoutes() {
 
 func (s *Server) register(ctx context.Context, c call, in *body[api.RegisterRequest]) (*body[api.RegisterResponse], error) {
 	b := in.Body
-	m, owner, err := s.guard.Accounts.Register(ctx, account.Registration{
+	m, owner, err := s.guard.Register(ctx, account.Registration{
 		Email: b.Email, Password: b.Password, CompanyName: b.CompanyName, Country: b.Country, Name: b.Name,
 	}, c.client)
 	if err != nil {
@@ -41,7 +41,7 @@ func manufacturer(m makerguard.Manufacturer) api.Manufacturer {
 }
 
 func member(m makerguard.Member) api.Member {
-	return api.Member{ID: m.ID, Email: m.Email, Name: m.Name, Role: m.Role, MFA: m.TOTP != nil}
+	return api.Member{ID: m.ID, Email: m.Email, Name: m.Name, Role: m.Role, MFA: m.TOTP != nil, EmailVerified: !m.EmailVerifiedAt.IsZero()}
 }
 
 func (s *Server) adminRoutes() {

@@ -23,26 +23,26 @@ func (d *documentInspector) text(pointer string, v *string, kind makerguard.Kind
 
 func inspectProduct(detector *threat.Detector, p catalog.Product) []makerguard.Finding {
 	d := documentInspector{detector: detector}
-	d.text("/sku", p.SKU, makerguard.KindIdentifier, makerguard.InJSON)
-	d.text("/name", p.Name, makerguard.KindText, makerguard.InJSON)
+	d.text("/product/sku", p.SKU, makerguard.KindIdentifier, makerguard.InJSON)
+	d.text("/product/name", p.Name, makerguard.KindText, makerguard.InJSON)
 	description := makerguard.KindText
 	if p.DescriptionFormat != nil && *p.DescriptionFormat == "html" {
 		description = makerguard.KindHTML
 	}
-	d.text("/description", p.Description, description, makerguard.InJSON)
-	d.text("/product_type", p.ProductType, makerguard.KindIdentifier, makerguard.InJSON)
+	d.text("/product/description", p.Description, description, makerguard.InJSON)
+	d.text("/product/product_type", p.ProductType, makerguard.KindIdentifier, makerguard.InJSON)
 	for i, img := range p.Images {
-		d.text(fmt.Sprintf("/images/%d/name", i), img.Name, "", makerguard.InFilename)
-		d.text(fmt.Sprintf("/images/%d/content_type", i), img.ContentType, makerguard.KindIdentifier, makerguard.InJSON)
+		d.text(fmt.Sprintf("/product/images/%d/name", i), img.Name, "", makerguard.InFilename)
+		d.text(fmt.Sprintf("/product/images/%d/content_type", i), img.ContentType, makerguard.KindIdentifier, makerguard.InJSON)
 	}
 	return d.found
 }
 
 func inspectCompany(detector *threat.Detector, c catalog.Company) []makerguard.Finding {
 	d := documentInspector{detector: detector}
-	d.text("/name", c.Name, makerguard.KindText, makerguard.InJSON)
-	d.text("/email", c.Email, makerguard.KindEmail, makerguard.InJSON)
-	d.text("/phone", c.Phone, makerguard.KindText, makerguard.InJSON)
-	d.text("/website", c.Website, makerguard.KindURL, makerguard.InJSON)
+	d.text("/company/name", c.Name, makerguard.KindText, makerguard.InJSON)
+	d.text("/company/email", c.Email, makerguard.KindEmail, makerguard.InJSON)
+	d.text("/company/phone", c.Phone, makerguard.KindText, makerguard.InJSON)
+	d.text("/company/website", c.Website, makerguard.KindURL, makerguard.InJSON)
 	return d.found
 }

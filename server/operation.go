@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -113,6 +114,9 @@ func (s *Server) admit(op operation) func(huma.Context, func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
 		rctx, err := s.authorize(r, op.access)
 		if err == nil {
+			err = checkSingle(r)
+		}
+		if err == nil {
 			err = checkMediaType(r, ctx.Operation())
 		}
 		if err != nil {
@@ -152,6 +156,33 @@ func (s *Server) authorize(r *http.Request, a access) (context.Context, error) {
 		}
 	}
 	return makerguard.WithPrincipal(ctx, p), nil
+}
+
+// singleHeaders are those of which an operation reads one: of two copies, a proxy may have
+// looked at the other.
+var singleHeaders = []string{"Authorization", "Content-Type", "Idempotency-Key"}
+
+// checkSingle refuses a query parameter or header that is given twice (OWASP ASVS 5
+// V15.3.7), and a query that is not well formed.
+func checkSingle(r *http.Request) error {
+	for _, name := range singleHeaders {
+		if len(r.Header[name]) > 1 {
+			return &makerguard.Error{Code: makerguard.MalformedRequest, Message: "the request has more than one " + name + " header"}
+		}
+	}
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return &makerguard.Error{Code: makerguard.MalformedRequest, Message: "the query is not well formed", Err: err}
+	}
+	for name, values := range query {
+		if len(values) > 1 {
+			return &makerguard.Error{Code: makerguard.MalformedRequest, Message: "the query parameter " + printable(name) + " occurs more than once"}
+		}
+	}
+	return nil
 }
 
 // checkMediaType refuses a body of another media type than the operation takes, and a
@@ -213,9 +244,15 @@ var configureHuma = sync.OnceFunc(func() {
 	}
 })
 
+// unreadableBody is what huma says, with status 500, when reading a request body fails.
+const unreadableBody = "cannot read request body"
+
 // refusal gives the error that stands for one of huma's. Values of the request, which
 // huma would echo, are left out.
 func refusal(status int, msg string, errs []error) *makerguard.Error {
+	if msg == unreadableBody { // broken chunks, or a client that went away
+		return &makerguard.Error{Code: makerguard.MalformedRequest, Message: "the request body could not be read to its end"}
+	}
 	switch status {
 	case http.StatusRequestEntityTooLarge:
 		return &makerguard.Error{Code: makerguard.PayloadTooLarge}
@@ -232,7 +269,7 @@ func refusal(status int, msg string, errs []error) *makerguard.Error {
 		e = &makerguard.Error{Code: makerguard.MalformedRequest, Message: msg}
 	}
 	for _, err := range errs {
-		d, ok := err.(huma.ErrorDetailer) //nolint:errorlint // huma hands its details over unwrapped
+		d, ok := err.(huma.ErrorDetailer)
 		if !ok {
 			continue
 		}
@@ -245,9 +282,20 @@ func refusal(status int, msg string, errs []error) *makerguard.Error {
 				{Pointer: pointer(detail.Location), Rule: "known", Message: "unknown member"},
 			}}
 		}
-		e.Fields = append(e.Fields, makerguard.FieldError{Pointer: pointer(detail.Location), Rule: "schema", Message: detail.Message})
+		e.Fields = append(e.Fields, schemaField(detail))
 	}
 	return e
+}
+
+// schemaField says which member breaks the schema, and how. One that is missing is pointed
+// at where it should be, not at the object that lacks it.
+func schemaField(d *huma.ErrorDetail) makerguard.FieldError {
+	f := makerguard.FieldError{Pointer: pointer(d.Location), Rule: "schema", Message: d.Message}
+	before, after, _ := strings.Cut(validation.MsgExpectedRequiredProperty, "%s")
+	if name, ok := strings.CutPrefix(d.Message, before); ok {
+		f.Pointer, f.Message = f.Pointer+"/"+strings.TrimSuffix(name, after), "this member is required"
+	}
+	return f
 }
 
 // pointer turns huma's "body.items[3].tags" into the JSON pointer "/items/3/tags". A

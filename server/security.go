@@ -36,7 +36,7 @@ func (s *Server) inspect(ctx context.Context, c call, in *body[api.InspectReques
 		}
 		found = s.guard.Detector.InspectJSON(found, x.Name, x.Value, loc)
 	}
-	return s.validation(ctx, c, catalog.Report{}, found)
+	return s.validation(ctx, c, "", catalog.Report{}, found)
 }
 
 // validateRequest is the body of POST /v1/catalog/validate: exactly one of its members.
@@ -49,9 +49,9 @@ func (s *Server) validate(ctx context.Context, c call, in *body[validateRequest]
 	b := in.Body
 	switch {
 	case b.Product != nil && b.Company == nil:
-		return s.validation(ctx, c, catalog.ValidateProduct(*b.Product, s.now()), inspectProduct(s.guard.Detector, *b.Product))
+		return s.validation(ctx, c, "/product", catalog.ValidateProduct(*b.Product, s.now()), inspectProduct(s.guard.Detector, *b.Product))
 	case b.Company != nil && b.Product == nil:
-		return s.validation(ctx, c, catalog.ValidateCompany(*b.Company, s.now()), inspectCompany(s.guard.Detector, *b.Company))
+		return s.validation(ctx, c, "/company", catalog.ValidateCompany(*b.Company, s.now()), inspectCompany(s.guard.Detector, *b.Company))
 	}
 	return nil, &makerguard.Error{
 		Code: makerguard.ValidationFailed, Message: "send either a product or a company",
@@ -60,23 +60,24 @@ func (s *Server) validate(ctx context.Context, c call, in *body[validateRequest]
 }
 
 // validation renders what the rules and the detector found, and writes what the
-// detector found to the history.
-func (s *Server) validation(ctx context.Context, c call, report catalog.Report, found []makerguard.Finding) (*body[api.ValidationResponse], error) {
+// detector found to the history. root is where the document stands in the request: the
+// report's pointers begin there.
+func (s *Server) validation(ctx context.Context, c call, root string, report catalog.Report, found []makerguard.Finding) (*body[api.ValidationResponse], error) {
 	ts, err := s.guard.Threats.Record(ctx, c.principal, c.client, found)
 	if err != nil {
 		return nil, err
 	}
 	out := api.ValidationResponse{
 		IsValid: len(report.Errors) == 0 && len(ts) == 0,
-		Errors:  issues(report.Errors), Warnings: issues(report.Warnings), Threats: threats(ts),
+		Errors:  issues(root, report.Errors), Warnings: issues(root, report.Warnings), Threats: threats(ts),
 	}
 	return &body[api.ValidationResponse]{out}, nil
 }
 
-func issues(ps []catalog.Problem) []api.Issue {
+func issues(root string, ps []catalog.Problem) []api.Issue {
 	out := make([]api.Issue, 0, len(ps))
 	for _, p := range ps {
-		out = append(out, api.Issue{Pointer: p.Pointer, Rule: p.Rule, Message: p.Message, Expected: p.Expected})
+		out = append(out, api.Issue{Pointer: root + p.Pointer, Rule: p.Rule, Message: p.Message, Expected: p.Expected})
 	}
 	return out
 }

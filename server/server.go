@@ -104,7 +104,11 @@ func (s *Server) routes() {
 	s.adminRoutes()
 	s.oauthRoutes()
 
-	s.mux.Handle("/v1/forward-auth", gateway.ForwardAuth(s.guard.Gateway()))
+	ask, askNginx := gateway.ForwardAuth(s.guard.Gateway(), gateway.Forwarded), gateway.ForwardAuth(s.guard.Gateway(), gateway.Nginx)
+	s.mux.Handle("/v1/forward-auth", ask)
+	s.mux.Handle("/v1/forward-auth/caddy", ask)
+	s.mux.Handle("/v1/forward-auth/traefik", ask)
+	s.mux.Handle("/v1/forward-auth/nginx", askNginx)
 	s.mux.HandleFunc("GET /.well-known/jwks.json", s.serveJWKS)
 	s.mux.HandleFunc("GET /openapi.json", s.serveSpec)
 	s.mux.HandleFunc("GET /docs", s.serveDocs)

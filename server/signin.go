@@ -22,6 +22,11 @@ func (s *Server) signInRoutes() {
 	handle(s, operation{method: "POST", path: "/v1/auth/refresh", tag: "sign-in", summary: "Exchange a refresh token for new tokens", access: anyone}, s.refresh)
 	handle(s, operation{method: "POST", path: "/v1/auth/step-up", tag: "sign-in", summary: "Prove again who you are, for what asks for a recent sign-in", access: signedIn}, s.stepUp)
 	handle(s, operation{method: "POST", path: "/v1/auth/password/change", tag: "sign-in", summary: "Change the password and end all other sessions", status: http.StatusNoContent, access: signedIn}, s.changePassword)
+	handle(s, operation{method: "POST", path: "/v1/auth/email/verify", tag: "sign-in", summary: "Verify an address with the token that was mailed to it", status: http.StatusNoContent, access: anyone}, s.verifyEmail)
+}
+
+func (s *Server) verifyEmail(ctx context.Context, c call, in *body[api.VerifyEmailRequest]) (*none, error) {
+	return nil, s.guard.Auth.VerifyEmail(ctx, in.Body.Token, c.client)
 }
 
 func (s *Server) login(ctx context.Context, c call, in *body[api.LoginRequest]) (*body[api.SignInResponse], error) {
@@ -38,7 +43,7 @@ func (s *Server) signedIn(in *auth.SignIn, err error) (*body[api.SignInResponse]
 		return nil, err
 	}
 	out := api.SignInResponse{
-		Status: string(in.Status), MFAToken: string(in.MFAToken), Methods: in.Methods, DeviceToken: string(in.DeviceToken),
+		Status: in.Status, MFAToken: string(in.MFAToken), Methods: in.Methods, DeviceToken: string(in.DeviceToken),
 		RecoveryCodes: reveal(in.RecoveryCodes),
 	}
 	if t := in.Tokens; t != nil {

@@ -77,6 +77,15 @@ func (s *Store) endForMember(t tx, mfr makerguard.ManufacturerID, id makerguard.
 	return s.announce(t, makerguard.Change{Kind: makerguard.MemberChanged, ManufacturerID: mfr, MemberID: id})
 }
 
+// VerifyEmail implements auth.Store.
+func (s *Store) VerifyEmail(ctx context.Context, mfr makerguard.ManufacturerID, id makerguard.MemberID, now time.Time) error {
+	return s.write(ctx, "verifying an address", func(t tx) error {
+		return updateMember(t, mfr, id, nil,
+			`UPDATE members SET email_verified_at = COALESCE(email_verified_at, ?1), updated_at = ?1 WHERE manufacturer_id = ?2 AND id = ?3`,
+			micros(now), mfr, id)
+	})
+}
+
 // SetPendingTOTP implements auth.Store.
 func (s *Store) SetPendingTOTP(ctx context.Context, mfr makerguard.ManufacturerID, id makerguard.MemberID, sealed []byte, now time.Time) error {
 	return s.write(ctx, "starting a factor", func(t tx) error {

@@ -73,7 +73,7 @@ func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, erro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if other, ok := s.prepared[query]; ok {
-		return other, st.Close()
+		return other, st.Close() //nolint:sqlclosecheck // another caller prepared it first
 	}
 	s.prepared[query] = st
 	return st, nil
@@ -97,7 +97,7 @@ func (s *statements) rows(ctx context.Context, each func(scanner) error, query s
 		}
 		for rows.Next() {
 			if err := each(rows); err != nil {
-				return errors.Join(err, rows.Close())
+				return errors.Join(err, rows.Close()) //nolint:sqlclosecheck // the error of closing matters too
 			}
 		}
 		return errors.Join(rows.Err(), rows.Close())

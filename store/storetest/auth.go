@@ -87,6 +87,22 @@ func testSetPassword(e *env) {
 	})
 }
 
+func testVerifyEmail(e *env) {
+	f := e.manufacturer()
+	m := e.member(f.ID)
+	m.EmailVerifiedAt = time.Time{}
+	e.ok("CreateManufacturer", e.s.CreateManufacturer(e.ctx(), f, m))
+	for _, at := range []time.Time{e.now, e.now.Add(time.Hour)} { // the first time counts
+		e.ok("VerifyEmail", e.s.VerifyEmail(e.ctx(), f.ID, m.ID, at))
+		if got := e.loadMember(m); !got.EmailVerifiedAt.Equal(e.now) {
+			e.Errorf("verified at %v, want %v", got.EmailVerifiedAt, e.now)
+		}
+	}
+	e.fails("VerifyEmail of nobody", e.s.VerifyEmail(e.ctx(), f.ID, "mbr_none", e.now), makerguard.NotFound)
+	other, _ := e.registered()
+	e.fails("VerifyEmail by another manufacturer", e.s.VerifyEmail(e.ctx(), other.ID, m.ID, e.now), makerguard.NotFound)
+}
+
 func testSetPendingTOTP(e *env) {
 	_, m := e.registered()
 	for _, seed := range []string{"first", "second"} {
@@ -319,21 +335,21 @@ func testBumpCounter(e *env) {
 
 func testCounter(e *env) {
 	const window = time.Minute
-	read := func(key string, now time.Time) makerguard.Counter {
+	read := func(now time.Time) makerguard.Counter {
 		e.Helper()
-		c, err := e.s.Counter(e.ctx(), key, window, now)
+		c, err := e.s.Counter(e.ctx(), "k", window, now)
 		e.ok("Counter", err)
 		return c
 	}
-	e.same("an absent counter", read("k", e.now), makerguard.Counter{})
+	e.same("an absent counter", read(e.now), makerguard.Counter{})
 	_, err := e.s.BumpCounter(e.ctx(), "k", window, e.now)
 	e.ok("BumpCounter", err)
 	want := makerguard.Counter{Count: 1, LastAt: e.now}
 	for range 2 {
-		e.same("Counter", read("k", e.now.Add(window-tick)), want)
+		e.same("Counter", read(e.now.Add(window-tick)), want)
 	}
-	e.same("after just the window", read("k", e.now.Add(window)), want)
-	e.same("after more than the window", read("k", e.now.Add(window+tick)), makerguard.Counter{})
+	e.same("after just the window", read(e.now.Add(window)), want)
+	e.same("after more than the window", read(e.now.Add(window+tick)), makerguard.Counter{})
 }
 
 func testResetCounter(e *env) {

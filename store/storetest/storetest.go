@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"MemberByEmail", testMemberByEmail},
 		{"MemberByID", testMemberByID},
 		{"SetPassword", testSetPassword},
+		{"VerifyEmail", testVerifyEmail},
 		{"SetPendingTOTP", testSetPendingTOTP},
 		{"ConfirmTOTP", testConfirmTOTP},
 		{"RemoveTOTP", testRemoveTOTP},
@@ -114,7 +115,7 @@ type env struct {
 // run runs a subtest on the same store.
 func (e *env) run(name string, fn func(*env)) {
 	e.Helper()
-	e.T.Run(name, func(t *testing.T) { fn(&env{T: t, s: e.s, now: e.now}) })
+	e.Run(name, func(t *testing.T) { fn(&env{T: t, s: e.s, now: e.now}) })
 }
 
 func (e *env) ctx() context.Context { return e.Context() }

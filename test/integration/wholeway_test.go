@@ -139,7 +139,7 @@ func TestWholeWay(t *testing.T) {
 	}
 	product := s.post(t, token, "/v1/catalog/validate", m{"product": m{"gtin": "4006381333932", "frame": m{"size": "52[]18 140"}, "price": m{"amount_minor": 12990, "currency": "EUR"}}}).want(t, 200, "")
 	issue, _ := product.list("errors")[0].(map[string]any)
-	if product.at("is_valid") != false || issue["pointer"] != "/gtin" || issue["expected"] != "1" {
+	if product.at("is_valid") != false || issue["pointer"] != "/product/gtin" || issue["expected"] != "1" {
 		t.Errorf("validate %v, want the GTIN's check digit named", product)
 	}
 	if score := s.get(t, token, "/v1/security/score").want(t, 200, ""); score.num("score") < 0 || score.str("grade") == "" || len(score.list("factors")) == 0 {

@@ -1,0 +1,92 @@
+package catalog
+
+import (
+	"strconv"
+	"strings"
+)
+
+// gs1CheckDigit computes the check digit of the digits before it: weights 3, 1, 3, 1 ...
+// from the right (GS1 General Specifications, 7.9).
+func gs1CheckDigit(body string) byte {
+	sum, weight := 0, 3
+	for i := len(body) - 1; i >= 0; i-- {
+		sum += int(body[i]-'0') * weight
+		weight = 4 - weight
+	}
+	return byte('0' + (10-sum%10)%10)
+}
+
+// gtin checks a Global Trade Item Number: GTIN-8, -12, -13 or -14.
+func (r *Report) gtin(v *string) {
+	if v == nil {
+		return
+	}
+	const at, rule = "/gtin", "gtin"
+	s := compact(*v)
+	if !allDigits(s) {
+		r.errorf(at, rule, "", "a GTIN is made of digits only")
+		return
+	}
+	switch len(s) {
+	case 8, 12, 13, 14:
+	default:
+		r.errorf(at, rule, "", "a GTIN has 8, 12, 13 or 14 digits, this has %d", len(s))
+		return
+	}
+	if strings.Trim(s, "0") == "" {
+		r.errorf(at, rule, "", "a GTIN cannot be all zeros")
+		return
+	}
+	if want := gs1CheckDigit(s[:len(s)-1]); s[len(s)-1] != want {
+		r.errorf(at, rule, string(want), "the check digit is wrong")
+		return
+	}
+	// GTIN-14 begins with the packaging level.
+	if len(s) == 14 && s[0] == '9' {
+		r.errorf(at, "gtin14.level", "", "packaging level 9 is for goods of variable measure, which eyewear is not")
+		return
+	}
+	if use := restricted(s); use != "" {
+		r.errorf(at, "gtin.prefix", "", "a GTIN with this prefix is for %s, not for trade items", use)
+	}
+}
+
+// restricted tells what a GTIN's prefix is reserved for, "" for a trade item's (GS1 prefix
+// list). A GTIN-8 has prefixes of its own.
+func restricted(s string) string {
+	if len(s) == 8 || len(s) == 14 && strings.HasPrefix(s, "000000") {
+		return ""
+	}
+	s = strings.Repeat("0", 14-len(s)) + s
+	prefix, _ := strconv.Atoi(s[1:4])
+	switch {
+	case prefix >= 20 && prefix <= 29, prefix >= 40 && prefix <= 49, prefix >= 200 && prefix <= 299:
+		return "use within a store"
+	case prefix >= 50 && prefix <= 59, prefix >= 980 && prefix <= 999:
+		return "coupons and refunds"
+	case prefix == 952:
+		return "demonstrations"
+	case prefix >= 977 && prefix <= 979:
+		return "books and periodicals"
+	}
+	return ""
+}
+
+// gln checks a Global Location Number: 13 digits with the same check digit.
+func (r *Report) gln(v *string) {
+	if v == nil {
+		return
+	}
+	const at, rule = "/gln", "gln"
+	s := compact(*v)
+	switch {
+	case !allDigits(s) || len(s) != 13:
+		r.errorf(at, rule, "", "a GLN has 13 digits")
+	case strings.Trim(s, "0") == "":
+		r.errorf(at, rule, "", "a GLN cannot be all zeros")
+	default:
+		if want := gs1CheckDigit(s[:12]); s[12] != want {
+			r.errorf(at, rule, string(want), "the check digit is wrong")
+		}
+	}
+}
