@@ -102,6 +102,39 @@ func handle[I, O any](s *Server, op operation, h func(ctx context.Context, c cal
 	})
 }
 
+// plain adds a route whose answers are no JSON bodies or not huma's to write, with an
+// access rule and a place in the OpenAPI document like the others. One without a
+// method takes any.
+func (s *Server) plain(op operation, h http.HandlerFunc) {
+	if op.access == (access{}) {
+		panic("route " + op.path + " says nothing about who may call it")
+	}
+	pattern := op.path
+	if op.method == "" {
+		op.method = http.MethodGet // what the document shows
+	} else {
+		pattern = op.method + " " + op.path
+	}
+	o := &huma.Operation{
+		Method: op.method, Path: op.path, OperationID: operationID(op), Tags: []string{op.tag}, Summary: op.summary,
+		Responses: map[string]*huma.Response{"200": {Description: http.StatusText(http.StatusOK)}},
+	}
+	if !op.access.public {
+		o.Security = []map[string][]string{{"bearer": {}}}
+		o.Description = "Needs the permission `" + string(op.access.permission) + "`."
+	}
+	s.api.OpenAPI().AddOperation(o)
+	s.operations = append(s.operations, op)
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		ctx, err := s.authorize(r, op.access)
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		h(w, r.WithContext(ctx))
+	})
+}
+
 // operationID makes "get-v1-me" of GET /v1/me.
 func operationID(op operation) string {
 	path := strings.NewReplacer("/", "-", "{", "", "}", "", ".", "-").Replace(op.path)

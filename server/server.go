@@ -103,20 +103,20 @@ func (s *Server) routes() {
 	s.securityRoutes()
 	s.adminRoutes()
 	s.oauthRoutes()
-
-	ask, askNginx := gateway.ForwardAuth(s.guard.Gateway(), gateway.Forwarded), gateway.ForwardAuth(s.guard.Gateway(), gateway.Nginx)
-	s.mux.Handle("/v1/forward-auth", ask)
-	s.mux.Handle("/v1/forward-auth/caddy", ask)
-	s.mux.Handle("/v1/forward-auth/traefik", ask)
-	s.mux.Handle("/v1/forward-auth/nginx", askNginx)
-	s.mux.HandleFunc("GET /.well-known/jwks.json", s.serveJWKS)
-	s.mux.HandleFunc("GET /openapi.json", s.serveSpec)
-	s.mux.HandleFunc("GET /docs", s.serveDocs)
-	s.mux.HandleFunc("GET /docs/docs.css", s.serveDocsStyle)
-	s.mux.HandleFunc("GET /healthz", s.serveHealth)
-	s.mux.HandleFunc("GET /readyz", s.serveReady)
-	s.mux.HandleFunc("GET /metrics", s.serveMetrics)
+	s.gatewayRoutes()
+	s.systemRoutes()
 	s.mux.HandleFunc("/", s.serveNothing)
+}
+
+func (s *Server) gatewayRoutes() {
+	for _, proxy := range []struct {
+		path    string
+		dialect gateway.Dialect
+	}{{"", gateway.Forwarded}, {"/caddy", gateway.Forwarded}, {"/traefik", gateway.Forwarded}, {"/nginx", gateway.Nginx}} {
+		// Who may pass is the policy's to say, and who may ask --trusted-proxies'.
+		s.plain(operation{path: "/v1/forward-auth" + proxy.path, tag: "gateway", summary: "Whether a request to the application may pass, and whose it is", access: anyone},
+			gateway.ForwardAuth(s.guard.Gateway(), proxy.dialect).ServeHTTP)
+	}
 }
 
 // common is what every answer of the API has: no rendering as a page, no caching; and

@@ -6,6 +6,17 @@ import (
 	"github.com/makerguard/makerguard"
 )
 
+func (s *Server) systemRoutes() {
+	tag := "system"
+	s.plain(operation{method: "GET", path: "/.well-known/jwks.json", tag: tag, summary: "The keys that tokens are signed with (RFC 7517)", access: anyone}, s.serveJWKS)
+	s.plain(operation{method: "GET", path: "/openapi.json", tag: tag, summary: "This API as an OpenAPI document", access: anyone}, s.serveSpec)
+	s.plain(operation{method: "GET", path: "/docs", tag: tag, summary: "This API for people", access: anyone}, s.serveDocs)
+	s.plain(operation{method: "GET", path: "/docs/docs.css", tag: tag, summary: "The style of that page", access: anyone}, s.serveDocsStyle)
+	s.plain(operation{method: "GET", path: "/healthz", tag: tag, summary: "Whether the process lives", access: anyone}, s.serveHealth)
+	s.plain(operation{method: "GET", path: "/readyz", tag: tag, summary: "Whether the store answers", access: anyone}, s.serveReady)
+	s.plain(operation{method: "GET", path: "/metrics", tag: tag, summary: "Prometheus metrics", access: with(makerguard.ViewMetrics)}, s.metrics.handler.ServeHTTP)
+}
+
 func (s *Server) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	writeStatus(w, http.StatusOK, "ok")
 }
@@ -23,15 +34,6 @@ func writeStatus(w http.ResponseWriter, status int, text string) {
 	w.Header()["Content-Type"] = jsonType
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(`{"status":"` + text + `"}` + "\n"))
-}
-
-// serveMetrics serves the metrics to callers who may view them.
-func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
-	if _, err := s.authorize(r, with(makerguard.ViewMetrics)); err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	s.metrics.handler.ServeHTTP(w, r)
 }
 
 // AdminHandler serves metrics and health to everybody, for a listener that only
