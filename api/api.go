@@ -399,8 +399,3 @@ type IntrospectionResponse struct {
 	Role         string   `json:"role,omitempty"`
 	AMR          []string `json:"amr,omitempty"`
 }
-
-// HealthResponse is the answer to GET /healthz and /readyz.
-type HealthResponse struct {
-	Status string `json:"status" enum:"ok,unavailable"`
-}

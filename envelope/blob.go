@@ -12,6 +12,9 @@ import (
 	"github.com/makerguard/makerguard"
 )
 
+// Algorithm names the cipher that new blobs are sealed with.
+const Algorithm = "XAES-256-GCM"
+
 // A sealed blob of format 1, numbers big-endian:
 //
 //	offset  bytes  content
@@ -23,9 +26,6 @@ import (
 //	  61+n     16  tag
 //
 // docs/adr/0004-sealed-blob.md says why.
-// Algorithm names the cipher that new blobs are sealed with.
-const Algorithm = "XAES-256-GCM"
-
 const (
 	blobFormat = 1
 

@@ -149,7 +149,7 @@ func strong(parameters any) bool {
 // regular file, can be read or written by anybody but its owner (any bit of group or
 // others), or does not hold what ParseKEK reads.
 func ReadKEKFile(path string) (KEK, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, kekFileError(fmt.Sprintf("the root key file %s cannot be opened: give the path of one, or make one with makerguard keys init", path), err)
 	}
@@ -219,7 +219,7 @@ func WriteKEKFile(path string, content []byte) (err error) {
 
 // syncDir makes a new name in dir survive a crash.
 func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the directory of the file the operator named
+	d, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("opening the directory of the root key file: %w", err)
 	}

@@ -290,7 +290,7 @@ func TestKeys_PrintNothingSecret(t *testing.T) {
 	}
 	raw := string(secret)
 	for _, form := range []string{
-		raw, fmt.Sprintf("%x", raw), fmt.Sprintf("%X", raw), strings.Trim(fmt.Sprint(secret), "[]"),
+		raw, fmt.Sprintf("%x", raw), fmt.Sprintf("%X", raw), strings.Trim(fmt.Sprintf("%d", secret), "[]"),
 		fmt.Sprintf("%#v", secret)[8:40], mustJSON(t, secret), keyValue(t, content)[10:30], "plain text",
 	} {
 		if strings.Contains(out.String(), form) {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/makerguard/makerguard"
 	"github.com/makerguard/makerguard/middleware"
@@ -16,13 +17,26 @@ var identityHeaders = []string{
 	"X-Makerguard-Tier", "X-Makerguard-Role", "X-Makerguard-Identity",
 }
 
+// Dialect is how a proxy tells of the request it asks about: the names of the headers with
+// its method and its target. Where there are two of either, any one will do, and both
+// must agree: the one the proxy does not set could be the client's.
+type Dialect struct{ methods, targets []string }
+
+// The dialects.
+var (
+	// Forwarded is that of Caddy, Traefik and most others.
+	Forwarded = Dialect{[]string{"X-Forwarded-Method"}, []string{"X-Forwarded-Uri"}}
+	// Nginx is also that of the examples in nginx's documentation.
+	Nginx = Dialect{[]string{"X-Forwarded-Method", "X-Original-Method"}, []string{"X-Forwarded-Uri", "X-Original-Uri"}}
+)
+
 // ForwardAuth answers the question a proxy asks before it passes a request on: 200 with
 // identity headers, or the problem that the client is to get. The request asked about
-// is told in X-Forwarded-Method and X-Forwarded-Uri, its credential in Authorization.
-// Only trusted proxies may ask, since anybody else could make up the rest.
-func ForwardAuth(g *Gateway) http.Handler {
+// is told as the dialect has it, its credential in Authorization. Only trusted proxies
+// may ask, since anybody else could make up the rest.
+func ForwardAuth(g *Gateway, d Dialect) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v, err := g.ask(r)
+		v, err := g.ask(r, d)
 		client := makerguard.ClientFrom(r.Context())
 		if err != nil {
 			middleware.LogFailure(r.Context(), g.cfg.Logger, err)
@@ -50,30 +64,40 @@ func ForwardAuth(g *Gateway) http.Handler {
 }
 
 // ask reads the question out of the proxy's headers and decides it.
-func (g *Gateway) ask(r *http.Request) (Verdict, error) {
+func (g *Gateway) ask(r *http.Request, d Dialect) (Verdict, error) {
 	if !g.cfg.Proxies.Peer(r) {
 		return Verdict{}, &makerguard.Error{
 			Code:    makerguard.InsufficientPermissions,
 			Message: "only trusted proxies may ask; start makerguard with --trusted-proxies and the network of this one",
 		}
 	}
-	method, err := single(r.Header, "X-Forwarded-Method")
+	method, err := single(r.Header, d.methods)
 	if err != nil {
 		return Verdict{}, err
 	}
-	target, err := single(r.Header, "X-Forwarded-Uri")
+	target, err := single(r.Header, d.targets)
 	if err != nil {
 		return Verdict{}, err
 	}
 	return g.Decide(r.Context(), Request{Method: method, Target: target, Header: r.Header})
 }
 
-// single gives a header that must be there exactly once; of two copies one could be the
-// client's.
-func single(h http.Header, name string) (string, error) {
-	v := h[name]
-	if len(v) != 1 || v[0] == "" {
-		return "", &makerguard.Error{Code: makerguard.MalformedRequest, Message: "forward-auth needs the header " + name + " exactly once; set it in the proxy"}
+// single gives the one value of headers that mean the same; of two that differ, or two
+// copies, one could be the client's.
+func single(h http.Header, names []string) (string, error) {
+	value := ""
+	for _, name := range names {
+		v := h[name]
+		if len(v) == 0 {
+			continue
+		}
+		if len(v) > 1 || v[0] == "" || value != "" && v[0] != value {
+			return "", &makerguard.Error{Code: makerguard.MalformedRequest, Message: "forward-auth needs one value of " + strings.Join(names, " or ") + "; set it in the proxy, over what the client sent"}
+		}
+		value = v[0]
 	}
-	return v[0], nil
+	if value == "" {
+		return "", &makerguard.Error{Code: makerguard.MalformedRequest, Message: "forward-auth needs the header " + strings.Join(names, " or ") + "; set it in the proxy"}
+	}
+	return value, nil
 }

@@ -129,11 +129,12 @@ func challenge(e *makerguard.Error) string {
 		return `Bearer realm="makerguard", error="insufficient_user_authentication", max_age="300"`
 	case makerguard.InsufficientPermissions:
 		return `Bearer realm="makerguard", error="insufficient_scope"`
+	default:
+		if Status(e.Code) == http.StatusUnauthorized {
+			return `Bearer realm="makerguard"` // RFC 9110: a 401 carries a challenge
+		}
+		return ""
 	}
-	if Status(e.Code) == http.StatusUnauthorized {
-		return `Bearer realm="makerguard"` // RFC 9110: a 401 carries a challenge
-	}
-	return ""
 }
 
 // Error gives the code, so that a Document can be returned as an error.

@@ -130,7 +130,7 @@ func fromEnvironment(key string) (string, bool, error) {
 	if !ok {
 		return "", false, nil
 	}
-	b, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return "", false, fmt.Errorf("reading the file that %s_FILE names: %w", name, err)
 	}

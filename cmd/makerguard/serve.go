@@ -110,11 +110,15 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// newHTTPServer bounds what one connection can hold (OWASP ASVS 5 V4.2.5): 16 KiB of
-// headers, and time for each stage of a request.
+// maxHeader is how many bytes a request may have before its body: the request line and all
+// headers. net/http reads 4 KiB more than it is told, and answers 431 past that.
+const maxHeader = 16 << 10
+
+// newHTTPServer bounds what one connection can hold (OWASP ASVS 5 V4.2.5): maxHeader,
+// and time for each stage of a request.
 func newHTTPServer(h http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: h, MaxHeaderBytes: 16 << 10,
+		Handler: h, MaxHeaderBytes: maxHeader - 4<<10, DisableGeneralOptionsHandler: true, // OPTIONS * has no answer past ours
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}

@@ -1,0 +1,77 @@
+package threat
+
+import (
+	"strings"
+
+	"github.com/makerguard/makerguard"
+)
+
+// A line end in a value that goes into a header, a mail or a log line begins another one. In
+// the text of a description it is only a line end, so what follows decides.
+var (
+	ruleCRLFHeader   = &rule{voiceCRLF, "crlf.header", makerguard.SeverityHigh, 5, "A line end is followed by a header of HTTP or mail."}
+	ruleCRLFResponse = &rule{voiceCRLF, "crlf.response", makerguard.SeverityHigh, 5, "Line ends are followed by another response or request."}
+	ruleCRLFEncoded  = &rule{voiceCRLF, "crlf.encoded", makerguard.SeverityMedium, 5, "A line end is hidden by encoding."}
+	ruleCRLFBare     = &rule{voiceCRLF, "crlf.bare", makerguard.SeverityMedium, 5, "A line end stands in a place that has one line only."}
+)
+
+var headerNames = set("set-cookie", "location", "content-type", "content-length", "content-encoding", "transfer-encoding", "host", "connection", "refresh", "x-forwarded-for", "x-xss-protection", "access-control-allow-origin",
+	"last-modified", "cache-control", "status", "remote-addr", "referer", "user-agent", "cookie", "authorization", "link", "to", "cc", "bcc", "from", "subject", "reply-to", "mime-version", "content-disposition", "content-transfer-encoding", "date", "crlf", "x", "header", "server", "upgrade", "origin")
+
+// mailHeaders are also words with which a line of prose may begin.
+var mailHeaders = set("to", "from", "subject", "date", "cc", "link", "host", "status", "location", "header", "x", "server", "origin", "connection", "upgrade", "refresh")
+
+func (x *inspection) crlf() {
+	if !x.has(markLine) {
+		return
+	}
+	s := x.text
+	for i := 0; i < len(s) && !x.sure(voiceCRLF); i++ {
+		if s[i] != '\n' && s[i] != '\r' {
+			continue
+		}
+		at := i
+		for i+1 < len(s) && (s[i+1] == '\n' || s[i+1] == '\r' || s[i+1] == ' ' || s[i+1] == '\t') {
+			i++
+		}
+		rest := s[i+1:]
+		switch {
+		case hasPrefixFold(rest, "http/1."), hasPrefixFold(rest, "http/2"), strings.HasPrefix(rest, "GET /"), strings.HasPrefix(rest, "POST /"):
+			x.say(ruleCRLFResponse, at, len(s))
+			return
+		}
+		n := 0
+		for n < len(rest) && n < maxKey && (lower[rest[n]] != 0 || rest[n] == '-' || rest[n] == '\r' || rest[n] == '\n' && n > 0) {
+			n++
+		}
+		name := strings.TrimRight(rest[:n], "\r\n")
+		if n < len(rest) && rest[n] == ':' && inAnyCase(headerNames, name) && (!x.raw || !inAnyCase(mailHeaders, name) || x.singleLine()) {
+			x.say(ruleCRLFHeader, at, len(s))
+			return
+		}
+		switch {
+		case !x.raw && x.loc == makerguard.InQuery && (at == 0 || i+1 == at+2 && s[at] == '\r' && !strings.ContainsAny(s[:at], " ")) && strings.Count(s, "\n") <= 3:
+			// Hidden once more than the place asks for, and not a text of several lines.
+			x.say(ruleCRLFEncoded, at, len(s))
+		case x.singleLine() && x.loc != makerguard.InQuery:
+			x.say(ruleCRLFBare, at, len(s))
+		case x.loc == makerguard.InQuery && s[at] == '\r' && n < len(rest) && n > 0 && rest[n] == '=' && !strings.ContainsAny(s[:at], " "):
+			x.say(ruleCRLFBare, at, len(s))
+		case strings.HasPrefix(rest, "<") && s[at] == '\r' && (hasPrefixFold(rest, "<script") || hasPrefixFold(rest, "<html")):
+			x.say(ruleCRLFResponse, at, len(s))
+		}
+	}
+}
+
+// singleLine reports whether the value's place has one line only.
+func (x *inspection) singleLine() bool {
+	switch x.loc {
+	case makerguard.InHeader, makerguard.InCookie, makerguard.InPath, makerguard.InFilename:
+		return true
+	}
+	switch x.kind {
+	case makerguard.KindEmail, makerguard.KindIdentifier, makerguard.KindURL, makerguard.KindNumber:
+		return true
+	}
+	return x.loc == makerguard.InQuery && strings.IndexByte(x.text[:min(len(x.text), 64)], '@') > 0
+}

@@ -1,0 +1,113 @@
+package threat
+
+import (
+	"unicode/utf8"
+
+	"github.com/makerguard/makerguard"
+)
+
+// voice is one class of attack; voices index what an inspection found.
+type voice uint8
+
+const (
+	voiceSQL voice = iota
+	voiceXSS
+	voiceNoSQL
+	voiceCommand
+	voiceCode
+	voiceTraversal
+	voiceInclusion
+	voiceSSRF
+	voiceTemplate
+	voiceSSI
+	voiceLDAP
+	voiceXXE
+	voiceCRLF
+	voiceJNDI
+	voiceProto
+	voiceDeserialization
+	voiceMalformed
+	voices
+)
+
+var voiceTypes = [voices]makerguard.ThreatType{
+	makerguard.SQLInjection, makerguard.XSS, makerguard.NoSQLInjection, makerguard.CommandInjection,
+	makerguard.CodeInjection, makerguard.PathTraversal, makerguard.FileInclusion, makerguard.SSRF,
+	makerguard.TemplateInjection, makerguard.SSIInjection, makerguard.LDAPInjection, makerguard.XXE,
+	makerguard.CRLFInjection, makerguard.JNDILookup, makerguard.PrototypePollute, makerguard.Deserialization,
+	makerguard.MalformedInput,
+}
+
+// rule is one thing a voice can say.
+type rule struct {
+	voice    voice
+	id       string // stable
+	severity makerguard.Severity
+	score    int    // what it adds to the anomaly score: 5 speaks alone at every paranoia level
+	why      string // for a person
+}
+
+// hit is the strongest thing a voice said.
+type hit struct {
+	rule     *rule
+	evidence string
+}
+
+// inspection is the work on one input: the view being read and what was found so far.
+type inspection struct {
+	text  string // the view being read
+	marks marks
+	raw   bool // text is the value as it came
+	loc   makerguard.Location
+	kind  makerguard.Kind
+
+	spoken bool // found holds something
+	found  [voices]hit
+	points []point  // of text
+	budget int      // bytes of lookahead that are left, see sqlLexer
+	sql    sqlJudge // kept here so that it costs no allocation
+}
+
+// reset makes x ready for another value. Values vary and rarely hold anything, so only what was
+// used is cleared.
+func (x *inspection) reset() {
+	if x.spoken {
+		x.found = [voices]hit{}
+	}
+	if cap(x.points) > maxPoints {
+		x.points = nil
+	}
+	x.spoken, x.text, x.sql.text = false, "", ""
+}
+
+// say notes that r holds for text[start:end].
+func (x *inspection) say(r *rule, start, end int) {
+	x.spoken = true
+	h := &x.found[r.voice]
+	if h.rule != nil && h.rule.score >= r.score {
+		return
+	}
+	for start > 0 && start < len(x.text) && !utf8.RuneStart(x.text[start]) {
+		start--
+	}
+	end = min(end, len(x.text), start+maxEvidence)
+	*h = hit{r, clean(x.text[start:end], maxEvidence)}
+}
+
+// sure reports whether v has said something that needs no other voice.
+func (x *inspection) sure(v voice) bool {
+	return x.spoken && x.found[v].rule != nil && x.found[v].rule.score >= certain
+}
+
+// read makes text the view to be read and lets all voices read it.
+func (x *inspection) read(text string, m marks, raw bool) {
+	x.text, x.marks, x.raw = text, m, raw
+	x.points = index(x.points[:0], text)
+	x.speak()
+}
+
+// maxPoints is how many points are kept for the next value.
+const maxPoints = 1 << 12
+
+// has reports whether the view holds any of m.
+func (x *inspection) has(m marks) bool { return x.marks&m != 0 }

@@ -1,0 +1,381 @@
+package threat
+
+import (
+	"hash/maphash"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/makerguard/makerguard"
+)
+
+// maxDepth is how deep JSON may be nested.
+const maxDepth = 32
+
+// InspectJSON inspects all keys and string values of a JSON text of any shape. Findings carry
+// name with the JSON pointer (RFC 6901) of the value behind it. What no strict parser
+// takes (broken syntax, duplicate keys, nesting over 32, invalid UTF-8) is a
+// malformed_input finding, and what could not be parsed is inspected as text.
+func (d *Detector) InspectJSON(dst []makerguard.Finding, name string, body []byte, loc makerguard.Location) []makerguard.Finding {
+	w := jsonWalk{d: d, dst: dst, name: name, loc: loc, text: string(body), seed: jsonSeed}
+	w.skip()
+	if w.value() {
+		if w.skip(); w.pos < len(w.text) {
+			w.broken(ruleMalformedJSON)
+		}
+	}
+	return w.dst
+}
+
+// jsonSeed makes key hashes unpredictable, so that nobody can make keys collide.
+var jsonSeed = maphash.MakeSeed()
+
+// jsonWalk reads one JSON text.
+type jsonWalk struct {
+	d    *Detector
+	dst  []makerguard.Finding
+	name string
+	loc  makerguard.Location
+	text string
+	pos  int
+	seed maphash.Seed
+
+	path  [maxDepth]step // where the value being read stands
+	depth int
+	keys  []uint64            // hashes of the keys of all open objects, the innermost last
+	many  map[uint64]struct{} // hashes of (object, key) of objects with many keys
+	seen  bool                // a duplicate was reported
+}
+
+// step is one step of a JSON pointer.
+type step struct {
+	key   string
+	index int // of an array's element; -1 for an object's member
+}
+
+// manyKeys is how many keys of one object are compared one by one.
+const manyKeys = 32
+
+// broken reports what is wrong at the place reached and inspects the rest as text.
+func (w *jsonWalk) broken(r *rule) bool {
+	w.report(r, w.text[w.pos:])
+	w.dst = w.d.Inspect(w.dst, Input{Name: w.name, Value: w.text[w.pos:], Location: w.loc})
+	w.pos = len(w.text)
+	return false
+}
+
+func (w *jsonWalk) skip() {
+	for w.pos < len(w.text) {
+		switch w.text[w.pos] {
+		case ' ', '\t', '\r', '\n':
+			w.pos++
+		default:
+			return
+		}
+	}
+}
+
+// value reads one value and reports whether reading can go on.
+func (w *jsonWalk) value() bool {
+	if w.pos >= len(w.text) {
+		return w.broken(ruleMalformedJSON)
+	}
+	switch c := w.text[w.pos]; {
+	case c == '{':
+		return w.object()
+	case c == '[':
+		return w.array()
+	case c == '"':
+		s, ok := w.string()
+		if !ok {
+			return w.broken(ruleMalformedJSON)
+		}
+		w.inspect(s, false)
+		return true
+	case c == '-' || isDigit(c):
+		return w.number()
+	}
+	for _, word := range [...]string{"true", "false", "null"} {
+		if strings.HasPrefix(w.text[w.pos:], word) {
+			w.pos += len(word)
+			return true
+		}
+	}
+	return w.broken(ruleMalformedJSON)
+}
+
+func (w *jsonWalk) number() bool {
+	s, i := w.text, w.pos
+	if s[i] == '-' {
+		i++
+	}
+	digits := func() bool {
+		start := i
+		for i < len(s) && isDigit(s[i]) {
+			i++
+		}
+		return i > start
+	}
+	zero := i < len(s) && s[i] == '0'
+	start := i
+	if !digits() || zero && i > start+1 {
+		return w.broken(ruleMalformedJSON)
+	}
+	if i < len(s) && s[i] == '.' {
+		if i++; !digits() {
+			return w.broken(ruleMalformedJSON)
+		}
+	}
+	if i < len(s) && s[i]|0x20 == 'e' {
+		if i++; i < len(s) && (s[i] == '+' || s[i] == '-') {
+			i++
+		}
+		if !digits() {
+			return w.broken(ruleMalformedJSON)
+		}
+	}
+	w.pos = i
+	return true
+}
+
+// enter opens a container and reports whether it may be nested that deep.
+func (w *jsonWalk) enter() bool {
+	if w.depth == maxDepth {
+		return w.broken(ruleMalformedDepth)
+	}
+	w.depth++
+	w.pos++
+	w.skip()
+	return true
+}
+
+func (w *jsonWalk) array() bool {
+	if !w.enter() {
+		return false
+	}
+	at := &w.path[w.depth-1]
+	*at = step{}
+	if w.pos < len(w.text) && w.text[w.pos] == ']' {
+		return w.leave()
+	}
+	for {
+		if !w.value() {
+			return false
+		}
+		w.skip()
+		switch w.peek() {
+		case ',':
+			w.pos++
+			w.skip()
+			at.index++
+		case ']':
+			return w.leave()
+		default:
+			return w.broken(ruleMalformedJSON)
+		}
+	}
+}
+
+func (w *jsonWalk) object() bool {
+	opened := w.pos
+	if !w.enter() {
+		return false
+	}
+	at := &w.path[w.depth-1]
+	*at = step{index: -1}
+	first := len(w.keys)
+	defer func() { w.keys = w.keys[:first] }()
+	if w.peek() == '}' {
+		return w.leave()
+	}
+	for {
+		if w.peek() != '"' {
+			return w.broken(ruleMalformedJSON)
+		}
+		key, ok := w.string()
+		if !ok {
+			return w.broken(ruleMalformedJSON)
+		}
+		at.key = key
+		w.unique(key, opened, first)
+		w.inspect(key, true)
+		if key == "prototype" && w.depth > 1 && w.path[w.depth-2].key == "constructor" {
+			w.report(ruleProtoChain, key)
+		}
+		if w.skip(); w.peek() != ':' {
+			return w.broken(ruleMalformedJSON)
+		}
+		w.pos++
+		w.skip()
+		if !w.value() {
+			return false
+		}
+		w.skip()
+		switch w.peek() {
+		case ',':
+			w.pos++
+			w.skip()
+		case '}':
+			return w.leave()
+		default:
+			return w.broken(ruleMalformedJSON)
+		}
+	}
+}
+
+func (w *jsonWalk) leave() bool {
+	w.depth--
+	w.pos++
+	return true
+}
+
+// peek gives the byte at the place reached, 0 behind the end.
+func (w *jsonWalk) peek() byte {
+	if w.pos < len(w.text) {
+		return w.text[w.pos]
+	}
+	return 0
+}
+
+// unique reports a key that the object opened at the given place already has; its keys
+// start at first.
+func (w *jsonWalk) unique(key string, opened, first int) {
+	h := maphash.String(w.seed, key)
+	duplicate := false
+	if len(w.keys)-first < manyKeys {
+		for _, k := range w.keys[first:] {
+			duplicate = duplicate || k == h
+		}
+		w.keys = append(w.keys, h)
+	} else {
+		// Beyond that a table keeps the work linear. The object's place makes its keys its own.
+		if w.many == nil {
+			w.many = map[uint64]struct{}{}
+		}
+		own := func(h uint64) uint64 { return h ^ uint64(opened+1)*0x9E3779B97F4A7C15 }
+		for _, k := range w.keys[first:] {
+			duplicate = duplicate || k == h
+		}
+		_, found := w.many[own(h)]
+		duplicate = duplicate || found
+		w.many[own(h)] = struct{}{}
+	}
+	if duplicate && !w.seen {
+		w.seen = true
+		w.report(ruleMalformedKeys, key)
+	}
+}
+
+// report says what is wrong with the key or text at the place reached.
+func (w *jsonWalk) report(r *rule, evidence string) {
+	x := inspection{text: evidence, loc: w.loc}
+	x.say(r, 0, len(evidence))
+	w.dst = w.d.judge(w.dst, &x, w.name, w.pointer())
+}
+
+// inspect lets the voices read a string.
+func (w *jsonWalk) inspect(s string, key bool) {
+	before := len(w.dst)
+	w.dst = w.d.inspect(w.dst, Input{Name: w.name, Value: s, Location: w.loc}, key)
+	if len(w.dst) == before {
+		return
+	}
+	pointer := w.pointer()
+	for i := before; i < len(w.dst); i++ {
+		w.dst[i].Input += pointer
+	}
+}
+
+// pointer gives the JSON pointer of the value being read.
+func (w *jsonWalk) pointer() string {
+	var b strings.Builder
+	for _, s := range w.path[:w.depth] {
+		b.WriteByte('/')
+		if s.index >= 0 {
+			b.WriteString(strconv.Itoa(s.index))
+			continue
+		}
+		b.WriteString(pointerEscape.Replace(s.key))
+	}
+	return b.String()
+}
+
+var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")
+
+// string reads the string at the place reached and reports whether it is well-formed.
+func (w *jsonWalk) string() (string, bool) {
+	start := w.pos + 1
+	for i := start; i < len(w.text); i++ {
+		switch c := w.text[i]; {
+		case c == '"':
+			w.pos = i + 1
+			return w.text[start:i], true
+		case c == '\\':
+			return w.escaped(start, i)
+		case c < ' ':
+			return "", false
+		}
+	}
+	return "", false
+}
+
+// escaped reads on a string that has its first escape at i.
+func (w *jsonWalk) escaped(start, i int) (string, bool) {
+	var b strings.Builder
+	b.WriteString(w.text[start:i])
+	for i < len(w.text) {
+		c := w.text[i]
+		switch {
+		case c == '"':
+			w.pos = i + 1
+			return b.String(), true
+		case c < ' ':
+			return "", false
+		case c != '\\':
+			b.WriteByte(c)
+			i++
+			continue
+		}
+		if i+1 >= len(w.text) {
+			return "", false
+		}
+		switch e := w.text[i+1]; e {
+		case '"', '\\', '/':
+			b.WriteByte(e)
+		case 'b':
+			b.WriteByte('\b')
+		case 'f':
+			b.WriteByte('\f')
+		case 'n':
+			b.WriteByte('\n')
+		case 'r':
+			b.WriteByte('\r')
+		case 't':
+			b.WriteByte('\t')
+		case 'u':
+			if i+6 > len(w.text) {
+				return "", false
+			}
+			r, ok := hexRune(w.text[i+2 : i+6])
+			if !ok {
+				return "", false
+			}
+			i += 4
+			if utf16.IsSurrogate(r) {
+				low, ok := rune(utf8.RuneError), false
+				if i+8 <= len(w.text) && w.text[i+2] == '\\' && w.text[i+3] == 'u' {
+					low, ok = hexRune(w.text[i+4 : i+8])
+				}
+				if r = utf16.DecodeRune(r, low); ok && r != utf8.RuneError {
+					i += 6
+				}
+			}
+			b.WriteRune(r)
+		default:
+			return "", false
+		}
+		i += 2
+	}
+	return "", false
+}

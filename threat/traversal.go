@@ -1,0 +1,258 @@
+package threat
+
+import (
+	"strings"
+
+	"github.com/makerguard/makerguard"
+)
+
+// Path traversal is judged on the path as a file system would see it: separators of
+// both kinds, parent directories, and files that only an attacker asks for.
+var (
+	ruleTraversalParent = &rule{voiceTraversal, "traversal.parent", makerguard.SeverityHigh, 5, "The path climbs out of its directory."}
+	ruleTraversalFile   = &rule{voiceTraversal, "traversal.file", makerguard.SeverityHigh, 5, "The path names a system or configuration file."}
+	ruleTraversalNUL    = &rule{voiceTraversal, "traversal.nul", makerguard.SeverityHigh, 5, "A NUL cuts off what an application appends to the file's name."}
+	ruleTraversalNamed  = &rule{voiceTraversal, "traversal.mention", makerguard.SeverityLow, 3, "A sentence names a system file."}
+	ruleTraversalWeak   = &rule{voiceTraversal, "traversal.relative", makerguard.SeverityLow, 2, "A relative path to a parent directory."}
+)
+
+const traversalGate = markSlash | markBack | markDots | markNUL
+
+func (x *inspection) traversal() {
+	if !x.has(traversalGate) {
+		if strings.Contains(x.text, "0x2") {
+			x.hexPath()
+		}
+		return
+	}
+	x.parents()
+	if !x.sure(voiceTraversal) {
+		x.files()
+	}
+	if !x.sure(voiceTraversal) && (strings.Contains(x.text, "0x2") || strings.Contains(x.text, "0x5")) {
+		x.hexPath()
+	}
+}
+
+// hexPath reads 0x2e, 0x2f and 0x5c as the characters they stand for.
+func (x *inspection) hexPath() {
+	text := x.text
+	x.text = strings.NewReplacer("0x2e", ".", "0x2E", ".", "0x2f", "/", "0x2F", "/", "0x5c", "/", "0x5C", "/", "\x00", "").Replace(text)
+	if x.text != text {
+		x.parents()
+	}
+	x.text = text
+}
+
+func separator(c byte) bool { return c == '/' || c == '\\' }
+
+// parents counts parent directories.
+func (x *inspection) parents() {
+	s := x.text
+	count, odd, first := 0, 0, -1
+	for i := 0; i+1 < len(s); i++ {
+		if s[i] != '.' || s[i+1] != '.' {
+			continue
+		}
+		end := i + 2
+		for end < len(s) && s[end] == '.' {
+			end++
+		}
+		dots := end - i
+		behind := end < len(s) && separator(s[end])
+		before := i == 0 || separator(s[i-1]) || strings.IndexByte("=\"'(:,; @|`", s[i-1]) >= 0
+		if behind && (before || i > 0 && lower[s[i-1]] == 0) || end == len(s) && dots == 2 && i > 0 && separator(s[i-1]) {
+			count++
+			if first < 0 {
+				first = i
+			}
+			// ".../" alone is prose; between separators it is a filter's leftover.
+			if dots > 2 && !(i == 0 || separator(s[i-1])) {
+				count--
+			}
+		}
+		if i > 0 && separator(s[i-1]) && end < len(s) && !separator(s[end]) {
+			odd++
+		}
+		i = end - 1
+	}
+	switch {
+	case count >= 2, count+odd > 3:
+		x.say(ruleTraversalParent, max(first, 0), len(s))
+	case count == 1:
+		link := first > 0 && strings.IndexByte("(\"'", s[first-1]) >= 0
+		whole := first <= 1 || separator(s[first-1])
+		switch {
+		case x.loc == makerguard.InFilename, x.loc == makerguard.InPath, whole && !strings.ContainsAny(s, " \n") && !link, strings.IndexByte(s, 0) >= 0,
+			!link && x.kind == makerguard.KindIdentifier:
+			x.say(ruleTraversalParent, first, len(s))
+		default:
+			x.say(ruleTraversalWeak, first, len(s))
+		}
+	}
+}
+
+// secretFiles are files that no business text names by path.
+var secretFiles = [...]string{
+	"/etc/passwd", "/etc/shadow", "/etc/group", "/etc/sudoers", "/etc/master.passwd", "/etc/security/passwd", "/proc/self/", "/proc/version",
+	"/windows/win.ini", "/winnt/win.ini", "/windows/system32/", "/winnt/system32/", "/windows/system.ini", "/windows/repair/", "/winnt/repair/",
+	"/boot.ini", "/.htpasswd", "/.htaccess", "/.ssh/", "/id_rsa", "/.aws/credentials", "/wp-config.php", "/web.config",
+	"/web-inf/web.xml", "/meta-inf/", "/.git/config", "/.git/head", "/.env", "/.bash_history", "/.mysql_history", "/.history", "/inetsrv/metabase",
+	"/config/database.yml", "/.docker/config.json", "/etc/subuid", "/etc/subgid", "/etc/gshadow", "/global.asa", "/windows/php.ini",
+}
+
+// secretIndex holds secretFiles by their first letter.
+var secretIndex = func() (index [256][]string) {
+	for _, f := range secretFiles {
+		index[f[1]|0x20] = append(index[f[1]|0x20], f)
+	}
+	return index
+}()
+
+// systemRoots are where a path from outside has no business to start.
+var systemRoots = [...]string{
+	"/etc/", "/proc/", "/var/log/", "/var/adm/", "/var/cron/", "/var/db/", "/var/lp/", "/var/run/", "/var/lib/", "/var/mail/", "/var/spool/", "/var/cpanel/", "/var/www/", "/var/apache", "/var/lock/", "/var/mysql",
+	"/var/nm2/", "/var/opt/", "/var/local/", "/var/lib/", "/var/data/", "/var/webmin/", "/var/saf/",
+	"/root/", "/usr/local/", "/usr/lib/", "/usr/share/", "/usr/pkg/", "/usr/ports/", "/usr/etc/", "/usr/home/", "/usr/spool/", "/usr/adm/", "/usr/internet/",
+	"/opt/", "/private/", "/apache", "/volumes/", "/sys/class/", "/sys/kernel", "/dev/", "/boot/", "/home/", "/srv/", "/mnt/", "/logs/", "/log/", "/bin/", "/sbin/", "/netserver/", "/mysql/", "/php/", "/php4/", "/php5/", "/xampp/", "/web/conf/", "/etc", "/web/", "/netware/", "/windows/", "/winnt/", "/program files", "/programfiles",
+}
+
+// files looks for files that only an attacker asks for.
+func (x *inspection) files() {
+	s := x.text
+	for i := 0; i < len(s); i++ {
+		if s[i] != '/' && s[i] != '\\' && i != 0 {
+			continue
+		}
+		first := byte(0)
+		if k := i; k < len(s) {
+			for k < len(s) && (separator(s[k]) || s[k] == '.' && k+1 < len(s) && separator(s[k+1])) && k < i+64 {
+				k++
+			}
+			if k < len(s) {
+				first = s[k] | 0x20
+			}
+		}
+		for _, f := range secretIndex[first] {
+			if pathPrefix(s[i:], f, i == 0) {
+				if x.prose(i) {
+					x.say(ruleTraversalNamed, i, len(s))
+					continue
+				}
+				x.say(ruleTraversalFile, i, len(s))
+				return
+			}
+		}
+	}
+	if !x.wholePath() {
+		return
+	}
+	t := s
+	if len(t) > 3 && separator(t[0]) && t[2] == ':' {
+		t = t[1:]
+	}
+	drive := len(t) > 2 && isLetter(t[0]) && t[1] == ':' && separator(t[2])
+	if drive {
+		x.drivePath(t[2:])
+		return
+	}
+	for _, root := range systemRoots {
+		if pathPrefix(t, root, false) || equalName(t, strings.TrimSuffix(root, "/")) {
+			x.say(ruleTraversalFile, 0, len(s))
+			return
+		}
+	}
+	if i := strings.IndexByte(s, 0); i > 0 && strings.IndexByte(s[:i], '.') >= 0 {
+		x.say(ruleTraversalNUL, 0, len(s))
+	}
+	if logFile(s) {
+		x.say(ruleTraversalFile, 0, len(s))
+	}
+}
+
+// prose reports whether the path at i stands in a sentence: a manual names files, and Markdown
+// sets them in backquotes.
+func (x *inspection) prose(i int) bool {
+	s := x.text
+	if i == 0 || s[i-1] != ' ' && s[i-1] != '`' || strings.Contains(s, "../") {
+		return false
+	}
+	return strings.Count(s[max(0, i-200):i], " ") >= 3 && !strings.ContainsAny(s, ";|&$<>") || s[i-1] == '`' && strings.Count(s, " ") > 4
+}
+
+// wholePath reports whether the value is nothing but a path, as a parameter for a file is.
+func (x *inspection) wholePath() bool {
+	s := x.text
+	if x.loc == makerguard.InText || x.loc == makerguard.InForm || x.kind == makerguard.KindURL || len(s) > 256 || len(s) < 5 {
+		return false
+	}
+	return (separator(s[0]) || len(s) > 2 && s[1] == ':' && separator(s[2]) || logFile(s)) && !strings.ContainsAny(s, "?|\"\n")
+}
+
+// drivePath judges a path on a Windows drive.
+func (x *inspection) drivePath(t string) {
+	base := t[strings.LastIndexAny(t, `/\`)+1:]
+	dot := strings.LastIndexByte(base, '.')
+	ext := ""
+	if dot >= 0 {
+		ext = base[dot+1:]
+	}
+	switch {
+	case pathPrefix(t, "/windows/", false), pathPrefix(t, "/winnt/", false), pathPrefix(t, "/xampp/", false), pathPrefix(t, "/php/", false), pathPrefix(t, "/php4/", false), pathPrefix(t, "/php5/", false), pathPrefix(t, "/program files/", false), pathPrefix(t, "/sysprep", false), pathPrefix(t, "/unattend", false),
+		inAnyCase(configTypes, ext), inAnyCase(systemNames, base), logFile(t), indexFold(t, "apache") > 0, indexFold(t, "mysql") > 0, indexFold(t, "inetpub") >= 0, indexFold(t, "system32") > 0 && strings.Count(t, `\`) != 3:
+		x.say(ruleTraversalFile, 0, len(x.text))
+	}
+}
+
+var (
+	configTypes = set("ini", "conf", "cnf", "inc", "log", "dat", "sam", "cfg", "err", "bak", "asa", "reg", "config", "myd", "frm", "pol", "evt", "sav", "mdb", "passwd", "properties", "xml", "yml", "htpasswd", "edb")
+	systemNames = set("access_log", "error_log", "hosts", "sam", "system", "security", "software", "default", "services", "passwd", "shadow", "mysql-bin.log", "mysql.bin", "repair", "php.exe", "cmd.exe")
+)
+
+// logFile reports whether s names a server's log.
+func logFile(s string) bool {
+	base := s[strings.LastIndexAny(s, `/\`)+1:]
+	if i := strings.IndexByte(base, 0); i >= 0 {
+		base = base[:i]
+	}
+	for _, w := range [...]string{"access_log", "error_log", "access.log", "error.log", "acces_log", "acces.log", "httpd.conf", "php.ini", "my.cnf", "my.ini", "proftpd.conf", "vsftpd.conf", "nginx.conf"} {
+		if equalName(base, w) {
+			return true
+		}
+	}
+	return false
+}
+
+func equalName(s, t string) bool { return len(s) == len(t) && hasPrefixFold(s, t) }
+
+// pathPrefix reports whether s starts with path, which is in lower case: separators of both
+// kinds match, and repeated ones count as one. bare lets the first separator be missing.
+func pathPrefix(s, path string, bare bool) bool {
+	i := 0
+	if bare && s != "" && !separator(s[0]) {
+		path = path[1:]
+	}
+	for j := 0; j < len(path); j++ {
+		if i >= len(s) {
+			return false
+		}
+		c := s[i]
+		if path[j] == '/' {
+			if !separator(c) {
+				return false
+			}
+			for i < len(s) && (separator(s[i]) || s[i] == '.' && i+1 < len(s) && separator(s[i+1])) && i < 256 {
+				i++
+			}
+			continue
+		}
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != path[j] {
+			return false
+		}
+		i++
+	}
+	return true
+}

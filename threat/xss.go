@@ -1,0 +1,644 @@
+package threat
+
+import (
+	"strings"
+
+	"github.com/makerguard/makerguard"
+)
+
+// Cross-site scripting is read as a browser would read it: tags and attributes by the
+// lenient rules of HTML, then URLs in attributes, then JavaScript that breaks out of
+// a string. Ordinary markup is no attack; what runs code is, whatever the kind.
+var (
+	ruleXSSScript  = &rule{voiceXSS, "xss.script", makerguard.SeverityCritical, 5, "A script element runs code in the browser of whoever sees it."}
+	ruleXSSElement = &rule{voiceXSS, "xss.element", makerguard.SeverityHigh, 5, "An element loads foreign content or changes how the page is read."}
+	ruleXSSEvent   = &rule{voiceXSS, "xss.event", makerguard.SeverityCritical, 5, "An event handler in a tag runs code in the browser of whoever sees it."}
+	ruleXSSURL     = &rule{voiceXSS, "xss.url", makerguard.SeverityHigh, 5, "A javascript: or data: URL runs code when it is followed."}
+	ruleXSSStyle   = &rule{voiceXSS, "xss.style", makerguard.SeverityMedium, 5, "A style runs code or loads foreign content."}
+	ruleXSSBreak   = &rule{voiceXSS, "xss.attribute", makerguard.SeverityHigh, 5, "A quote ends an attribute and an event handler follows."}
+	ruleXSSCode    = &rule{voiceXSS, "xss.javascript", makerguard.SeverityHigh, 5, "JavaScript is called that reads the page or proves that code runs."}
+	ruleXSSPage    = &rule{voiceXSS, "xss.page", makerguard.SeverityMedium, 5, "Markup of a whole page, a drawing or a form stands where text is expected."}
+	ruleXSSMarkup  = &rule{voiceXSS, "xss.markup", makerguard.SeverityLow, 3, "Markup that is rarely part of a text."}
+)
+
+const xssGate = markLess | markEqual | markColon | markParen | markTick | markCode | markBracket
+
+func (x *inspection) xss() {
+	if !x.has(xssGate) {
+		return
+	}
+	if x.has(markLess) {
+		x.tags()
+	}
+	if x.has(markEqual) && !x.sure(voiceXSS) {
+		x.handlers()
+	}
+	if x.has(markColon) && !x.sure(voiceXSS) {
+		x.scriptURLs()
+	}
+	if x.has(markCode) && x.has(markParen|markTick|markBracket|markEqual) && !x.sure(voiceXSS) {
+		x.javascript()
+	}
+}
+
+// danger says what an element does of itself.
+type danger uint8
+
+const (
+	harmless danger = iota
+	runs            // whatever its attributes
+	loads           // with at least one attribute
+	fetches         // asks the reader for something: forms and inputs
+	page            // belongs to a page, not to a part of one
+)
+
+var elements = map[string]danger{
+	"script": runs, "noscript": loads, "iframe": runs, "frame": loads, "frameset": loads, "object": loads, "embed": loads, "applet": loads,
+	"meta": loads, "link": loads, "base": loads, "style": runs, "svg": loads, "math": loads, "xml": loads, "xss": runs,
+	"isindex": loads, "layer": loads, "ilayer": loads, "bgsound": loads, "import": loads, "vmlframe": loads, "animate": loads,
+	"animatetransform": loads, "animatemotion": loads, "set": loads, "handler": loads, "listener": loads, "foreignobject": loads,
+	"form": fetches, "input": fetches, "button": fetches, "textarea": fetches, "select": fetches, "keygen": loads,
+	"comment": loads, "template": loads, "portal": loads, "marquee": fetches, "dialog": fetches, "noembed": loads, "plaintext": loads,
+	"html": page, "body": page, "head": page,
+}
+
+// maxTag bounds how far the attributes of one tag are read.
+const maxTag = 8 << 10
+
+// tags reads every tag of the view.
+func (x *inspection) tags() {
+	s := x.text
+	for i := 0; i < len(s) && !x.sure(voiceXSS); i++ {
+		lt := strings.IndexByte(s[i:], '<')
+		if lt < 0 {
+			return
+		}
+		i += lt
+		x.tag(i)
+	}
+}
+
+// tag judges the tag that may start at pos.
+func (x *inspection) tag(pos int) {
+	s := x.text
+	i := pos + 1
+	closing := false
+	for i < len(s) && (s[i] == '/' || s[i] == '\\' || s[i] < 0x20 && s[i] != '\n') {
+		closing = closing || s[i] == '/'
+		i++
+	}
+	switch {
+	case i >= len(s):
+		return
+	case isSpace(s[i]) && i > pos+2: // "<// style=..."
+		x.attributes(pos, i, harmless)
+		return
+	case s[i] == '?' || s[i] == '%':
+		if rest := s[i+1:]; hasPrefixFold(rest, "import") {
+			x.say(ruleXSSElement, pos, len(s))
+		}
+		return
+	case s[i] == '!':
+		if hasPrefixFold(s[i:], "![cdata[") || strings.HasPrefix(s[i:], "!--[if") {
+			x.say(ruleXSSMarkup, pos, len(s))
+		}
+		return
+	case !isLetter(s[i]):
+		// "<'onmouseover=..." and the like: some parsers take anything for a name.
+		if !isSpace(s[i]) && !isDigit(s[i]) && s[i] != '=' && s[i] != '<' && s[i] != '-' {
+			x.attributes(pos, i, harmless)
+		}
+		return
+	}
+	start := i
+	for i < len(s) && (lower[s[i]] != 0 || s[i] == '-' || s[i] == ':') && i-start < 64 {
+		i++
+	}
+	name := strings.ToLower(s[start:i])
+	if c := strings.LastIndexByte(name, ':'); c >= 0 {
+		name = name[c+1:]
+	}
+	d := elements[name]
+	bounded := i >= len(s) || isSpace(s[i]) || s[i] == '>' || s[i] == '/' || s[i] == '<' || s[i] == 0 || s[i] == '\\' || s[i] == '"' || s[i] == '\'' || s[i] == '+' || s[i] == '%' || s[i] == '#' || s[i] == '{' || s[i] == '!'
+	if d == runs && bounded && (i < len(s) && (x.kind != makerguard.KindHTML || name != "style")) {
+		x.say(ruleXSSScript, pos, len(s))
+		return
+	}
+	if strings.HasPrefix(name, "script") && i < len(s) && !isDigit(name[len(name)-1]) && len(name) < 10 && s[i] != '>' && !isSpace(s[i]) {
+		x.say(ruleXSSScript, pos, len(s))
+		return
+	}
+	if closing {
+		if (d == loads || d == page || name == "form") && i < len(s) && s[i] == '>' && x.kind != makerguard.KindHTML {
+			x.say(ruleXSSPage, pos, i+1)
+		}
+		return
+	}
+	if strings.HasPrefix(name, "import") && i < len(s) && s[i] == '=' {
+		x.say(ruleXSSElement, pos, len(s))
+		return
+	}
+	x.attributes(pos, i, d)
+}
+
+// attributes reads the attributes of the tag at pos, from i on.
+func (x *inspection) attributes(pos, i int, d danger) {
+	s := x.text
+	limit := min(len(s), i+maxTag)
+	count := 0
+	for i < limit {
+		c := s[i]
+		// What follows "<" is read as a tag of its own, which keeps the work linear.
+		if c == '>' || c == '<' {
+			break
+		}
+		if lower[c] == 0 {
+			i++
+			continue
+		}
+		start := i
+		for i < limit && (lower[s[i]] != 0 || s[i] == '-' || s[i] == ':' || s[i] == '.') {
+			i++
+		}
+		name := s[start:i]
+		eq := i
+		for eq < limit && (isSpace(s[eq]) || s[eq] < 0x20) {
+			eq++
+		}
+		// Parsers have skipped odd characters between the name and "=".
+		odd := eq
+		for odd < limit && odd-eq < 40 && lower[s[odd]] == 0 && s[odd] != '=' && s[odd] != '>' && s[odd] != '"' && s[odd] != '\'' && s[odd] != ' ' {
+			odd++
+		}
+		if handler(name) && odd < limit && s[odd] == '=' {
+			x.say(ruleXSSEvent, pos, len(s))
+			return
+		}
+		if eq >= limit || s[eq] != '=' {
+			count++
+			if eq == i {
+				i = max(i, start+1)
+			}
+			continue
+		}
+		count++
+		i = eq + 1
+		for i < limit && (isSpace(s[i]) || s[i] < 0x20) {
+			i++
+		}
+		value, end := attributeValue(s[:limit], i)
+		x.attribute(pos, name, value)
+		if x.sure(voiceXSS) {
+			return
+		}
+		if end > i {
+			i = end
+		}
+	}
+	switch {
+	case d == loads && count > 0, d == loads && i >= limit && limit == len(s) && x.kind != makerguard.KindHTML && i > pos+4:
+		x.say(ruleXSSElement, pos, i)
+	case d != harmless && i < len(s) && s[i] == '>' && x.kind != makerguard.KindHTML && (pos == 0 || s[pos-1] != '`'):
+		x.say(ruleXSSPage, pos, i)
+	case d != harmless:
+		x.say(ruleXSSMarkup, pos, i)
+	}
+}
+
+// attributeValue returns the value at i, without its quotes, and where it ends.
+func attributeValue(s string, i int) (string, int) {
+	if i < len(s) && (s[i] == '"' || s[i] == '\'' || s[i] == '`') {
+		if end := strings.IndexByte(s[i+1:], s[i]); end >= 0 {
+			return s[i+1 : i+1+end], i + end + 2
+		}
+		return s[i+1 : min(len(s), i+512)], i + 1
+	}
+	end := i
+	for end < len(s) && !isSpace(s[end]) && s[end] != '>' {
+		end++
+	}
+	return s[i:end], end
+}
+
+// handler reports whether an attribute's name is that of an event.
+func handler(name string) bool {
+	if c := strings.LastIndexByte(name, ':'); c >= 0 {
+		name = name[c+1:]
+	}
+	if len(name) < 5 || !hasPrefixFold(name, "on") {
+		return false
+	}
+	for i := range len(name) {
+		if !isLetter(name[i]) && !isDigit(name[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// attribute judges one attribute of the tag at pos.
+func (x *inspection) attribute(pos int, name, value string) {
+	if c := strings.LastIndexByte(name, ':'); c >= 0 {
+		if (equalName(name, "xlink:href") || equalName(name, "ev:handler")) && !strings.HasPrefix(value, "#") && x.kind != makerguard.KindHTML {
+			x.say(ruleXSSElement, pos, len(x.text))
+		}
+		name = name[c+1:]
+	}
+	switch strings.ToLower(name) {
+	case "href", "src", "action", "formaction", "data", "from", "to", "values", "poster", "background", "lowsrc", "dynsrc",
+		"code", "codebase", "content", "cite", "profile", "classid", "longdesc", "usemap", "manifest", "folder", "style", "by", "xmlns", "xss", "title", "url", "implementation", "v":
+		if scriptURL(value) {
+			x.say(ruleXSSURL, pos, len(x.text))
+		}
+	case "srcdoc":
+		x.say(ruleXSSEvent, pos, len(x.text))
+	case "schemalocation", "datasrc", "datafld", "dataformatas", "behavior", "fscommand", "seeksegmenttime", "xmlns:xdp":
+		x.say(ruleXSSElement, pos, len(x.text))
+	}
+	if equalFold(name, "style") && activeStyle(value) {
+		x.say(ruleXSSStyle, pos, len(x.text))
+	}
+}
+
+// scriptURL reports whether a browser would run s when it follows it. It passes over
+// the white space and controls that browsers ignore.
+func scriptURL(s string) bool {
+	scheme, rest := urlScheme(s)
+	switch scheme {
+	case "javascript", "vbscript", "livescript", "mocha", "jscript", "script":
+		return true
+	case "data":
+		rest = strings.ToLower(rest[:min(len(rest), 64)])
+		return !strings.HasPrefix(rest, "image/") || strings.HasPrefix(rest, "image/svg")
+	case "0", "1", "0.1", "content":
+		// <meta http-equiv=refresh content="0;url=javascript:...">
+	}
+	i := strings.IndexByte(s[:min(len(s), 64)], ';')
+	if i < 0 {
+		return false
+	}
+	rest = strings.TrimLeft(s[i+1:], " \t\r\n;")
+	if hasPrefixFold(rest, "url") {
+		rest = strings.TrimLeft(rest[3:], " =\t'\"")
+	}
+	scheme, _ = urlScheme(rest)
+	return scheme == "javascript" || scheme == "vbscript" || scheme == "data"
+}
+
+// urlScheme returns the scheme s starts with, in lower case, and what follows the colon.
+func urlScheme(s string) (scheme, rest string) {
+	var buf [16]byte
+	n := 0
+	for i := 0; i < len(s) && i < 256; i++ {
+		c := s[i]
+		switch {
+		case c <= ' ' || c == 0x7F || c >= 0x80 && n == 0 || c == '"' && n == 0 || c == '\'' && n == 0 || c == '`' && n == 0 || c == '\\' || c == '(' && n == 0:
+			continue
+		case c == ':':
+			return string(buf[:n]), s[i+1:]
+		case lower[c] == 0 && c != '.' && c != '-' && c != '+', n == len(buf):
+			return "", ""
+		}
+		buf[n] = c
+		if l := lower[c]; l != 0 {
+			buf[n] = l
+		}
+		n++
+	}
+	return "", ""
+}
+
+// activeStyle reports whether CSS in s runs code or binds it.
+func activeStyle(s string) bool {
+	t := compactCSS(s[:min(len(s), 4096)])
+	for _, w := range [...]string{"expression(", "javascript:", "vbscript:", "-moz-binding", "binding:url", "behaviour:", "behavior:", "-o-link", "@import", "url(data:text"} {
+		if strings.Contains(t, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// compactCSS drops comments, white space, controls and escapes, by which names are split.
+func compactCSS(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '/' && strings.HasPrefix(s[i:], "/*"):
+			end := strings.Index(s[i+2:], "*/")
+			if end < 0 {
+				return b.String()
+			}
+			i += end + 3
+		case c <= ' ':
+		case c == '\\':
+			n := 1
+			var r rune
+			for n < 7 && i+n < len(s) && isHex(s[i+n]) {
+				r = r<<4 | rune(unhex(s[i+n]))
+				n++
+			}
+			if n > 2 && r < 0x7F {
+				b.WriteByte(byte(r))
+				i += n - 1
+			}
+		default:
+			if l := lower[c]; l != 0 {
+				c = l
+			}
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// handlers finds event handlers behind a quote: the text was meant for an attribute.
+func (x *inspection) handlers() {
+	s := x.text
+	for i := 0; i+5 < len(s); i++ {
+		if s[i]|0x20 != 'o' || s[i+1]|0x20 != 'n' || i > 0 && isWordByte(s[i-1]) {
+			continue
+		}
+		end := i + 2
+		for end < len(s) && isLetter(s[end]) {
+			end++
+		}
+		eq := end
+		for eq < len(s) && isSpace(s[eq]) {
+			eq++
+		}
+		if end-i < 5 || eq >= len(s) || s[eq] != '=' || eq+1 < len(s) && s[eq+1] == '=' {
+			continue
+		}
+		b := i
+		for b > 0 && (isSpace(s[b-1]) || s[b-1] == '/' || s[b-1] == '+') {
+			b--
+		}
+		switch {
+		case b > 0 && b <= i && (s[b-1] == '"' || s[b-1] == '\'' || s[b-1] == '`' || s[b-1] == '<'), event(s[i:end]):
+			x.say(ruleXSSBreak, b, len(s))
+			return
+		}
+		i = eq
+	}
+}
+
+// event reports whether s is the name of a common event handler.
+func event(s string) bool {
+	switch strings.ToLower(s) {
+	case "onerror", "onload", "onclick", "onfocus", "onmouseover", "onmouseenter", "onmousemove", "onanimationstart",
+		"onanimationend", "ontoggle", "onblur", "onkeydown", "onkeyup", "onkeypress", "onpointerover", "onpointerenter",
+		"onbeforeunload", "onpageshow", "onhashchange", "onscroll", "onsubmit", "onchange", "oninput", "onresize", "onstart",
+		"onwheel", "ontransitionend", "onloadstart", "oncanplay", "onwebkitplaybacktargetavailabilitychanged", "onreadystatechange", "onbegin", "onunload", "onunhandledrejection", "onpropertychange", "onafterscriptexecute", "onbeforescriptexecute", "oncopy", "onpaste", "oncut":
+		return true
+	}
+	return false
+}
+
+// scriptURLs finds script URLs outside of tags.
+func (x *inspection) scriptURLs() {
+	s := x.text
+	for i := strings.IndexByte(s, ':'); i >= 0 && i < len(s); {
+		if start := schemeStart(s, i); start >= 0 {
+			rest := s[i+1:]
+			// "JavaScript: the good parts" is a title.
+			if rest != "" && (rest[0] != ' ' || codeAfterSpace(rest)) {
+				x.say(ruleXSSURL, start, len(s))
+				return
+			}
+		}
+		if i >= 4 && hasPrefixFold(s[i-4:], "data:") && x.dataURL(i) {
+			return
+		}
+		n := strings.IndexByte(s[i+1:], ':')
+		if n < 0 {
+			break
+		}
+		i += n + 1
+	}
+	if i := indexFold(s, "expression("); i >= 0 && x.has(markColon) && i > 0 && !isWordByte(s[i-1]) {
+		x.say(ruleXSSStyle, i, len(s))
+	}
+	if i := indexFold(s, "-moz-binding"); i >= 0 {
+		x.say(ruleXSSStyle, i, len(s))
+	}
+}
+
+// codeAfterSpace reports whether a script URL with a space behind the colon goes on as code
+// rather than as the subtitle of a book.
+func codeAfterSpace(s string) bool {
+	s = strings.TrimLeft(s, " \t")
+	n := 0
+	for n < len(s) && (lower[s[n]] != 0 || s[n] == '.' || s[n] == '$') {
+		n++
+	}
+	return n < len(s) && strings.IndexByte("(=`[\\;/%", s[n]) >= 0
+}
+
+// dataURL judges the data: URL whose colon is at i.
+func (x *inspection) dataURL(i int) bool {
+	rest := strings.ToLower(x.text[i+1 : min(len(x.text), i+48)])
+	for _, t := range [...]string{"text/html", "text/javascript", "application/javascript", "image/svg+xml", "text/xml", "application/xml", "application/xhtml"} {
+		if strings.HasPrefix(rest, t) {
+			x.say(ruleXSSURL, i-4, len(x.text))
+			return true
+		}
+	}
+	if comma := strings.IndexByte(rest, ','); comma >= 0 && strings.IndexByte(rest[comma:], '<') >= 0 {
+		x.say(ruleXSSURL, i-4, len(x.text))
+		return true
+	}
+	return false
+}
+
+// schemeStart returns where "javascript" or "vbscript" begins that ends at the colon at
+// i, or -1. Browsers ignore white space and controls inside.
+func schemeStart(s string, i int) int {
+	for _, w := range [...]string{"javascript", "vbscript"} {
+		k, b := len(w)-1, i-1
+		for b >= 0 && k >= 0 && i-b < 64 {
+			switch {
+			case lower[s[b]] == w[k]:
+				k--
+				b--
+				continue
+			case s[b] <= ' ' || s[b] == '\\' || s[b] == '+':
+				b--
+				continue
+			}
+			break
+		}
+		if k < 0 && (b < 0 || !isLetter(s[b])) {
+			return b + 1
+		}
+	}
+	return -1
+}
+
+// javascript finds calls and properties that only code has.
+func (x *inspection) javascript() {
+	s := x.text
+	for i := 0; i < len(s); {
+		if lower[s[i]] == 0 {
+			i++
+			continue
+		}
+		start := i
+		for i < len(s) && (lower[s[i]] != 0 || s[i] == '$') {
+			i++
+		}
+		if start > 0 && s[start-1] >= 0x80 {
+			continue
+		}
+		if k := scriptWords[s[start:i]]; k != 0 && x.scriptWord(k, start, i) {
+			x.say(ruleXSSCode, start, len(s))
+			return
+		}
+	}
+}
+
+// scriptKind says how a word of JavaScript, which minds the case, gives itself away.
+type scriptKind uint8
+
+const (
+	calledFn   scriptKind = 1 + iota // called with an argument that is code: alert(1)
+	objectName                       // an object whose property is used: document.cookie
+	property                         // a property name that speaks alone behind a dot
+	newName                          // behind "new"
+	keyword                          // function (...) {
+)
+
+var scriptWords = map[string]scriptKind{
+	"alert": calledFn, "confirm": calledFn, "prompt": calledFn, "eval": calledFn,
+	"setTimeout": calledFn, "setInterval": calledFn, "setImmediate": calledFn, "execScript": calledFn, "atob": calledFn, "btoa": calledFn,
+	"fetch": calledFn, "importScripts": calledFn, "Function": calledFn, "unescape": calledFn, "decodeURIComponent": calledFn, "print": calledFn,
+	"require": calledFn, "getElementById": calledFn, "querySelector": calledFn, "msWriteProfilerMark": calledFn, "MsgBox": calledFn,
+	"document": objectName, "window": objectName, "location": objectName, "self": objectName, "top": objectName, "parent": objectName, "frames": objectName,
+	"globalThis": objectName, "navigator": objectName, "localStorage": objectName, "sessionStorage": objectName, "String": objectName, "history": objectName,
+	"this": objectName, "console": objectName, "Reflect": objectName, "Object": objectName, "opener": objectName,
+	"innerHTML": property, "outerHTML": property, "fromCharCode": property, "insertAdjacentHTML": property, "srcdoc": property, "__defineGetter__": property,
+	"constructor": property, "XMLHttpRequest": newName, "Image": newName, "ActiveXObject": newName, "Worker": newName, "WebSocket": newName,
+	"function": keyword, "addEventListener": property, "onerror": property, "appendChild": property, "createElement": property,
+}
+
+var scriptProperties = map[string]bool{
+	"cookie": true, "domain": true, "write": true, "writeln": true, "location": true, "body": true, "createElement": true, "getElementById": true,
+	"querySelector": true, "forms": true, "href": true, "hash": true, "search": true, "assign": true, "replace": true, "open": true,
+	"fromCharCode": true, "document": true, "name": true, "opener": true, "execScript": true, "documentElement": true, "URL": true, "referrer": true, "alert": true,
+	"eval": true, "sendBeacon": true, "userAgent": true, "getItem": true, "setItem": true, "pushState": true, "log": true, "info": true, "apply": true, "call": true, "defineProperty": true,
+	"fromcharcode": true, "getElementsByTagName": true, "vulnerable": true, "innerHTML": true, "setTimeout": true,
+}
+
+// scriptWord judges the word at [start, end).
+func (x *inspection) scriptWord(k scriptKind, start, end int) bool {
+	s := x.text
+	next := byte(0)
+	i := end
+	for i < len(s) && (isSpace(s[i]) || strings.HasPrefix(s[i:], "/*")) {
+		if s[i] == '/' {
+			c := strings.Index(s[i:min(len(s), i+64)], "*/")
+			if c < 0 {
+				break
+			}
+			i += c + 1
+		}
+		i++
+	}
+	if i < len(s) {
+		next = s[i]
+	}
+	glued := i == end
+	switch k {
+	case calledFn:
+		switch next {
+		case '(':
+			return codeArgument(s[i+1:], glued)
+		case '`':
+			return glued && i+1 < len(s)
+		}
+		if next == '.' && i+5 < len(s) {
+			return strings.HasPrefix(s[i:], ".call(") || strings.HasPrefix(s[i:], ".apply(") || strings.HasPrefix(s[i:], ".bind(") || strings.HasPrefix(s[i:], ".call`")
+		}
+		b := start
+		for b > 0 && isSpace(s[b-1]) {
+			b--
+		}
+		if next == ')' && b > 0 && s[b-1] == '(' && i+1 < len(s) && s[i+1] == '(' || next == ',' && b > 0 && s[b-1] == '=' {
+			return true // (alert)(1) and a=alert,a(1)
+		}
+		// onerror=alert, [1].find(alert), ${alert}
+		if next == '}' || next == ';' || next == ')' {
+			return b > 1 && (s[b-1] == '{' && s[b-2] == '$' || s[b-1] == '=' && next == ';' || s[b-1] == '(' && b > 1 && isWordByte(s[b-2]) && b == start && next == ')' && strings.IndexByte(s[:b-1], '.') >= 0)
+		}
+	case objectName:
+		switch {
+		case next == '.' && glued:
+			p := i + 1
+			for p < len(s) && lower[s[p]] != 0 {
+				p++
+			}
+			if !scriptProperties[s[i+1:p]] {
+				return false
+			}
+			if len(s) > p && s[p] == '.' {
+				return p+1 < len(s) && isLetter(s[p+1])
+			}
+			// "see document.name" is prose; code goes on.
+			return p < len(s) && strings.IndexByte("(=;[)`,+'\"/}<|&", s[p]) >= 0 || p == len(s) && s[i+1:p] != "name" && s[i+1:p] != "body" && s[i+1:p] != "open" && s[i+1:p] != "info"
+		case next == '[':
+			p := i + 1
+			for p < len(s) && isSpace(s[p]) {
+				p++
+			}
+			return p < len(s) && (strings.IndexByte("'\"`/", s[p]) >= 0 || strings.HasPrefix(s[p:], "atob") || s[p] == '(' || s[p] == '!')
+		case next == '=' && (equalFold(s[start:end], "location")) && glued:
+			rest := s[i+1:]
+			return rest != "" && (rest[0] == '\'' || rest[0] == '"' || rest[0] == '`' || strings.HasPrefix(rest, "name") || strings.HasPrefix(rest, "java"))
+		}
+	case property:
+		return start > 0 && s[start-1] == '.' && (next == '(' || next == '=' || next == '[' || next == '`' || next == '.' && strings.HasPrefix(s[end:], ".constructor"))
+	case newName:
+		b := start
+		for b > 0 && isSpace(s[b-1]) {
+			b--
+		}
+		return next == '(' && b >= 3 && strings.HasSuffix(s[:b], "new")
+	case keyword:
+		if next != '(' {
+			return false
+		}
+		c := strings.IndexByte(s[i:min(len(s), i+64)], ')')
+		return c >= 0 && strings.HasPrefix(strings.TrimLeft(s[i+c+1:], " \n\t"), "{")
+	}
+	return false
+}
+
+// codeArgument reports whether what stands behind an opening parenthesis is an argument
+// of code rather than "(s)" or "(orange)".
+func codeArgument(s string, glued bool) bool {
+	s = strings.TrimLeft(s, " \t\r\n(")
+	if s == "" {
+		return false
+	}
+	switch c := s[0]; {
+	case c == '\'' || c == '"' || c == '`' || c == '/' || c == '[' || c == '{' || c == '!':
+		return glued || strings.ContainsAny(s, ")")
+	case isDigit(c):
+		n := 0
+		for n < len(s) && isDigit(s[n]) {
+			n++
+		}
+		return glued && n < len(s) && (s[n] == ')' || s[n] == ',' || s[n] == '+' || s[n] == '/')
+	case c == ')':
+		return glued
+	}
+	n := 0
+	for n < len(s) && (lower[s[n]] != 0 || s[n] == '$') {
+		n++
+	}
+	if n == 0 || n >= len(s) || !glued {
+		return false
+	}
+	return s[n] == '.' || s[n] == '(' || s[n] == '`' || s[n] == '[' || s[n] == '+' || scriptWords[s[:n]] != 0 || n > 1 && (s[n] == ')' || s[n] == ',')
+}
