@@ -313,6 +313,7 @@ func (s *Service) fetch(ctx context.Context, key sessionKey) (*live, error) {
 		principal: &makerguard.Principal{
 			Kind: makerguard.KindMember, ManufacturerID: mfr.ID, MemberID: m.ID, SessionID: sess.ID,
 			Email: m.Email, Tier: mfr.Tier, Role: m.Role, Grants: m.Grants, AMR: sess.AMR, AuthTime: sess.AuthTime,
+			TimeZone: mfr.TimeZone, AnchorDay: mfr.AnchorDay,
 		},
 		expires: sess.ExpiresAt.UnixNano(),
 		idle:    s.idleLimit(mfr.Tier),

@@ -14,10 +14,15 @@ import (
 const (
 	// A node leases at most minBlock units ahead of need, little enough for a crash to cost
 	// little; but twice as many as the time before, up to maxBlock, while blocks last less
-	// than quickly, so that a store request stays rare however fast units are used.
+	// than quickly, so that a store request stays rare however fast units are used. Once
+	// they last longer than slowly it is minBlock again.
 	minBlock = 256
 	maxBlock = 1 << 15
 	quickly  = 10 * time.Millisecond
+	slowly   = 100 * time.Millisecond
+	// When half of a block of at least aheadFrom units is used, the next is fetched in the
+	// background, so that callers wait for the store only near the limit.
+	aheadFrom = 64
 	// blockShare: a block is at most this part of what is left, so that near the limit
 	// nodes ask for one unit at a time and none holds back what another could use.
 	blockShare = 16
@@ -48,6 +53,9 @@ type counter struct {
 	taken atomic.Int64 // by all nodes, as the store last said
 	spent atomic.Int64 // by all nodes, as the store last said; never falls
 	begun atomic.Int64 // requests for a block so far
+
+	low     atomic.Int64 // with fewer free units than this the next block is fetched; 0 is never
+	filling atomic.Bool  // that is under way
 
 	// turn holds one token, and whoever has it may ask the store and read or write what
 	// is below. A channel rather than a mutex, so that who waits can give up.
@@ -148,9 +156,10 @@ func (c *counter) ahead(now time.Time, need, limit int64) int64 {
 	if !c.known {
 		return need
 	}
-	if now.Sub(c.leased) < quickly {
+	switch lasted := now.Sub(c.leased); {
+	case lasted < quickly:
 		c.size = min(max(2*c.size, minBlock), maxBlock)
-	} else {
+	case lasted > slowly || c.size == 0:
 		c.size = minBlock
 	}
 	c.leased = now
@@ -202,11 +211,51 @@ func (m *Meters) takeLeased(ctx context.Context, c *counter, amount, limit int64
 		c.free.Add(mine)
 		return m.refuse(c, limit)
 	}
+	c.watch(granted)
 	free := c.free.Add(granted - need)
 	if limit == makerguard.Unlimited {
 		return makerguard.Unlimited, nil
 	}
 	return max(limit-(c.taken.Load()-free), 0), nil
+}
+
+// watch sets when the block after one of so many units is fetched.
+func (c *counter) watch(units int64) {
+	if units < aheadFrom {
+		units = 0
+	}
+	c.low.Store(units / 2)
+}
+
+// fetchAhead leases the next block in the background, if half of this one is used. A failure
+// is left to the caller who finds the block empty.
+func (m *Meters) fetchAhead(c *counter, limit int64) {
+	if c.free.Load() >= c.low.Load() || !c.filling.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer c.filling.Store(false)
+		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		if c.acquire(ctx) != nil {
+			return
+		}
+		defer c.yield()
+		if c.retired() || c.free.Load() >= c.low.Load() { // closed, or somebody was faster
+			return
+		}
+		c.low.Store(0)
+		want := c.ahead(m.cfg.Now(), 0, limit)
+		if want < aheadFrom {
+			return
+		}
+		granted, err := m.ask(ctx, c, makerguard.LeaseRequest{Limit: limit, Need: 1, Want: want})
+		if err != nil {
+			return
+		}
+		c.watch(granted)
+		c.free.Add(granted)
+	}()
 }
 
 func (m *Meters) refuse(c *counter, limit int64) (remaining int64, err error) {

@@ -139,7 +139,9 @@ func (m *Meters) Reserve(ctx context.Context, a makerguard.MeterAccount, meter m
 			return makerguard.Reservation{}, 0, err
 		}
 		remaining, ok := c.take(amount, limit)
-		if !ok {
+		if ok {
+			m.fetchAhead(c, limit)
+		} else {
 			remaining, err = m.takeLeased(ctx, c, amount, limit)
 			if errors.Is(err, errRetired) {
 				continue
