@@ -32,7 +32,6 @@ func enterprise(b *testing.B) (*makerguardtest.Server, string) {
 	return s, token
 }
 
-
 func serveLoop(b *testing.B, h http.Handler, r *http.Request) {
 	b.Helper()
 	w := &discard{header: http.Header{}}

@@ -289,7 +289,7 @@ func (g *Guard) build(ctx context.Context, kek envelope.KEK, policy *rbac.Policy
 	g.mail = &mail.Outbox{Dir: filepath.Join(cfg.Data, outbox), From: "makerguard@localhost.localdomain", Now: now}
 	g.feed.Subscribe(g.apply)
 	g.gate = &middleware.Gate{Access: g.Access, Now: now, Period: g.Meters.PeriodAt, Logger: logger, Denied: g.AccessDenied}
-	g.inspection = &middleware.Inspection{Detector: g.Detector, Log: g.Threats, Logger: logger}
+	g.inspection = &middleware.Inspection{Detector: g.Detector, Log: g.Threats, Logger: logger, Seen: new(middleware.CleanValues)}
 	g.gateway = gateway.New(gateway.Config{
 		Authenticator: g.Auth, Gate: g.gate, Inspection: g.inspection, Identifier: newIdentifier(identities, now),
 		Proxies: cfg.Proxies, Logger: logger,

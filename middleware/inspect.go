@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"hash/maphash"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/makerguard/makerguard"
 	"github.com/makerguard/makerguard/threat"
@@ -31,6 +34,42 @@ type Inspection struct {
 	Logger   *slog.Logger
 	// Monitor writes findings to the history and lets the request through.
 	Monitor bool
+	// Seen, if set, remembers headers that were clean. It may be shared.
+	Seen *CleanValues
+}
+
+// CleanValues remembers values in which nothing was found. Clients send the same few
+// headers with every request, and what was clean once is clean again. It is bounded and
+// safe for concurrent use; its zero value is empty. Values of one Detector alone may be
+// kept in it.
+type CleanValues struct {
+	seed  maphash.Seed
+	once  sync.Once
+	slots [256]atomic.Pointer[string]
+}
+
+// maxRemembered bounds a remembered value in bytes.
+const maxRemembered = 512
+
+func (c *CleanValues) slot(v string) *atomic.Pointer[string] {
+	c.once.Do(func() { c.seed = maphash.MakeSeed() }) // so that nobody can aim at a slot
+	return &c.slots[maphash.String(c.seed, v)%uint64(len(c.slots))]
+}
+
+func (c *CleanValues) has(v string) bool {
+	if c == nil || len(v) > maxRemembered {
+		return false
+	}
+	p := c.slot(v).Load()
+	return p != nil && *p == v
+}
+
+func (c *CleanValues) add(v string) {
+	if c == nil || len(v) > maxRemembered {
+		return
+	}
+	v = strings.Clone(v) // not the whole header block that it may be a part of
+	c.slot(v).Store(&v)
 }
 
 // inspectedHeaders are those that end up in pages, logs and queries. Credentials and
@@ -63,7 +102,13 @@ func (i *Inspection) Head(dst []makerguard.Finding, path, rawQuery string, h htt
 	}
 	for _, name := range inspectedHeaders {
 		for _, v := range h[name] {
-			dst = i.Detector.Inspect(dst, threat.Input{Name: name, Value: v, Location: makerguard.InHeader})
+			if i.Seen.has(v) {
+				continue
+			}
+			before := len(dst)
+			if dst = i.Detector.Inspect(dst, threat.Input{Name: name, Value: v, Location: makerguard.InHeader}); len(dst) == before {
+				i.Seen.add(v)
+			}
 		}
 	}
 	return dst

@@ -34,6 +34,8 @@ type Edge struct {
 	Logger   *slog.Logger // nil discards
 	Observer Observer     // nil observes nothing
 	Now      func() time.Time
+	// Quiet, if set, tells requests whose good answers are logged at the level debug only.
+	Quiet func(*http.Request) bool
 }
 
 // Handler wraps next.
@@ -73,8 +75,12 @@ func (e Edge) Handler(next http.Handler) http.Handler {
 			if e.Observer != nil {
 				e.Observer.ObserveRequest(r.Method, r.Pattern, status, took)
 			}
-			if logger.Enabled(r.Context(), slog.LevelInfo) {
-				logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
+			level := slog.LevelInfo
+			if status < http.StatusBadRequest && e.Quiet != nil && e.Quiet(r) {
+				level = slog.LevelDebug
+			}
+			if logger.Enabled(r.Context(), level) {
+				logger.LogAttrs(r.Context(), level, "request",
 					slog.String("request_id", client.RequestID), slog.String("method", printable(r.Method, 16)),
 					slog.String("path", printable(r.URL.Path, 256)), slog.Int("status", status),
 					slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("ip", client.IP))

@@ -56,6 +56,22 @@ func TestEdge_GivesEveryAnswerItsHeadersAndALine(t *testing.T) {
 	}
 }
 
+func TestEdge_QuietRoutesAreLoggedWhenTheyFail(t *testing.T) {
+	var log bytes.Buffer
+	status := http.StatusOK
+	edge := middleware.Edge{Logger: slog.New(slog.NewJSONHandler(&log, nil)), Quiet: func(*http.Request) bool { return true }}
+	h := edge.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	if log.Len() != 0 {
+		t.Errorf("log %s, want nothing for a good answer", &log)
+	}
+	status = http.StatusForbidden
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	if !strings.Contains(log.String(), `"status":403`) {
+		t.Errorf("log %s, want the refusal", &log)
+	}
+}
+
 // goal: V16.5.4 — a panic gives 500 without its text, and the process lives.
 func TestEdge_RecoversFromPanics(t *testing.T) {
 	var log bytes.Buffer

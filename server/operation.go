@@ -104,7 +104,8 @@ func handle[I, O any](s *Server, op operation, h func(ctx context.Context, c cal
 
 // plain adds a route whose answers are no JSON bodies or not huma's to write, with an
 // access rule and a place in the OpenAPI document like the others. One without a
-// method takes any.
+// method takes any. Machines ask them again and again, proxies and probes, so what
+// they are answered well is logged at the level debug only.
 func (s *Server) plain(op operation, h http.HandlerFunc) {
 	if op.access == (access{}) {
 		panic("route " + op.path + " says nothing about who may call it")
@@ -125,6 +126,11 @@ func (s *Server) plain(op operation, h http.HandlerFunc) {
 	}
 	s.api.OpenAPI().AddOperation(o)
 	s.operations = append(s.operations, op)
+	s.quiet[pattern] = true
+	if op.access.public {
+		s.mux.HandleFunc(pattern, h)
+		return
+	}
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		ctx, err := s.authorize(r, op.access)
 		if err != nil {

@@ -43,6 +43,7 @@ type Server struct {
 	api        huma.API
 	metrics    *metrics
 	operations []operation
+	quiet      map[string]bool // patterns of plain routes
 	spec       []byte // the OpenAPI document
 	docs       []byte // the same for people
 	handler    http.Handler
@@ -61,7 +62,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Now = time.Now
 	}
 	configureHuma()
-	s := &Server{guard: cfg.Guard, logger: cfg.Logger, now: cfg.Now, mux: http.NewServeMux(), metrics: newMetrics(cfg.Guard)}
+	s := &Server{guard: cfg.Guard, logger: cfg.Logger, now: cfg.Now, mux: http.NewServeMux(), quiet: map[string]bool{}, metrics: newMetrics(cfg.Guard)}
 	hc := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -85,7 +86,11 @@ func New(cfg Config) (*Server, error) {
 	if err := s.document(); err != nil {
 		return nil, err
 	}
-	s.handler = middleware.Edge{Proxies: cfg.Guard.Proxies, Logger: cfg.Logger, Observer: s.metrics, Now: cfg.Now}.Handler(s.common(s.mux))
+	edge := middleware.Edge{
+		Proxies: cfg.Guard.Proxies, Logger: cfg.Logger, Observer: s.metrics, Now: cfg.Now,
+		Quiet: func(r *http.Request) bool { return s.quiet[r.Pattern] },
+	}
+	s.handler = edge.Handler(s.common(s.mux))
 	return s, nil
 }
 
