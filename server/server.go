@@ -44,8 +44,8 @@ type Server struct {
 	metrics    *metrics
 	operations []operation
 	quiet      map[string]bool // patterns of plain routes
-	spec       []byte // the OpenAPI document
-	docs       []byte // the same for people
+	spec       []byte          // the OpenAPI document
+	docs       []byte          // the same for people
 	handler    http.Handler
 }
 

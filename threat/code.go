@@ -227,7 +227,7 @@ var certainCalls = set("phpinfo", "phpversion", "shell_exec", "passthru", "proc_
 	"intval", "floatval", "ucfirst", "implode", "bzdecompress", "bzcompress", "gethostbyname", "gethostbyaddr", "chr", "pack", "scandir", "opendir", "readdir", "glob", "unlink", "mkdir", "chmod", "mysql_query", "mysqli_query",
 	"zlib_decode", "zlib_encode", "md5", "sha1", "crc32", "dechex", "hexdec", "bin2hex", "hex2bin", "parse_str", "extract", "escapeshellarg", "escapeshellcmd", "simplexml_load_string", "error_reporting", "ob_start", "get_defined_vars",
 	"get_defined_functions", "func_get_args", "function_exists", "class_exists", "method_exists", "include_once", "require_once", "__halt_compiler", "virtual_", "inotify_init", "dl", "symlink", "readlink", "tempnam", "tmpfile", "mb_ereg_replace",
-	"execsync", "spawnsync", "readfilesync", "writefilesync", "readdirsync", "createreadstream", "childprocess", "getruntime", "newinstance", "getclass", "runinnewcontext", "runinthiscontext", "os.system", "__import__", "execfile", "check_output", "getattr", "setattr", "ftok")
+	"execsync", "spawnsync", "readfilesync", "writefilesync", "readdirsync", "createreadstream", "childprocess", "getruntime", "newinstance", "getclass", "runinnewcontext", "runinthiscontext", "os.system", "__import__", "execfile", "check_output", "getattr", "setattr", "ftok", "downloadstring", "downloadfile")
 
 // families are prefixes of PHP's function names.
 var families = [...]string{"apc_", "array_", "assert_", "base64_", "bz", "curl_", "date_", "dba_", "dom_", "exif_", "file_", "ftp_", "get_", "gz", "hash_", "iconv_", "image_", "imap_",
@@ -341,7 +341,7 @@ func (x *inspection) callAt(start, end int) bool {
 	switch s[j] {
 	case '(':
 		switch {
-		case inAnyCase(certainCalls, word) && (glued || len(word) > 4), x.family(word), trailing(word) && glued:
+		case inAnyCase(certainCalls, word) && (glued || strings.IndexByte(word, '_') > 0 || strings.IndexByte(s[j:], ')') == 1), x.family(word), trailing(word) && glued:
 			if !glued && strings.HasPrefix(word, "get_") {
 				return false
 			}

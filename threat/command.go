@@ -219,6 +219,16 @@ func (x *inspection) chained(sep, i int) {
 	if s[i] == '`' || s[i] == '$' {
 		return // judged there
 	}
+	for strings.HasPrefix(s[i:], `\n`) {
+		i += 2
+	}
+	if i+1 < len(s) && s[i] == '.' { // commands of SQLite's shell
+		dot := shellWordAt(s, skipSpace(s, i+1))
+		if inAnyCase(dotCommands, string(dot.text[:dot.n])) {
+			x.say(ruleCommandChain, sep, len(s))
+		}
+		return
+	}
 	w := shellWordAt(s, i)
 	if w.n == 0 {
 		return
@@ -244,7 +254,7 @@ func (x *inspection) chained(sep, i int) {
 		x.say(ruleCommandChain, sep, len(s))
 		return
 	}
-	prose := prosaic(s[:sep])
+	prose := prosaic(s[:sep]) && !x.commandLine()
 	if f != famous && capital(s[i]) && end-i > 1 && !capital(s[i+1]) {
 		return // a word at the start of a sentence or a title
 	}
@@ -254,6 +264,9 @@ func (x *inspection) chained(sep, i int) {
 			x.say(ruleCommandChain, sep, len(s))
 		}
 	case terse:
+		if s[sep] == '|' && strings.HasPrefix(strings.TrimLeft(s[end:min(len(s), end+32)], " "), "| ") && strings.HasPrefix(s[end:], " ") {
+			return // a row of a table
+		}
 		switch a := x.argument(end); {
 		case a >= pathArgument, a == flagArgument && !prose, a == noArgument && !prose && !capital(s[i]) && ended(s, end):
 			x.say(ruleCommandChain, sep, len(s))
@@ -266,12 +279,29 @@ func (x *inspection) chained(sep, i int) {
 		switch a := x.argument(end); {
 		case a >= pathArgument && !capital(s[i]), a == flagArgument && !prose, a == numberArgument && !prose && (w.is("sleep") || w.is("ping")) && x.lastArgument(end):
 			x.say(ruleCommandChain, sep, len(s))
-		case w.is("net") && x.subcommand(netCommands, end), w.is("cat") && !prose && ended(s, end):
+		case w.is("echo") && !prose && !capital(s[i]) && redirects(s[end:min(len(s), end+200)]),
+			w.is("net") && x.subcommand(netCommands, end), w.is("cat") && !prose && ended(s, end):
 			x.say(ruleCommandChain, sep, len(s))
 		case a == wordArgument && sep == 0 && glued && !capital(s[i]) && s[sep] != '\n' && !x.more(end):
 			x.say(ruleCommandChain, sep, len(s))
 		}
 	}
+}
+
+// commandLine reports whether the value starts with a command and its options.
+func (x *inspection) commandLine() bool {
+	w := shellWordAt(x.text, 0)
+	return w.fame() != unknownName && x.argument(w.end) >= flagArgument
+}
+
+// redirects reports whether the output of a command goes to a file.
+func redirects(s string) bool {
+	i := strings.IndexByte(s, '>')
+	if i < 0 {
+		return false
+	}
+	t := strings.TrimLeft(s[i:], "> ")
+	return t != "" && (t[0] == '/' || strings.IndexByte(t, '.') > 0 || len(t) > 2 && t[1] == ':')
 }
 
 func (w *shellWord) is(name string) bool { return string(w.text[:w.n]) == name }
@@ -384,10 +414,11 @@ func (x *inspection) lastArgument(i int) bool {
 // subcommand reports whether i is followed by one of list.
 func (x *inspection) subcommand(list map[string]bool, i int) bool {
 	f := strings.Fields(x.text[i:min(len(x.text), i+40)])
-	return len(f) > 1 && inAnyCase(list, f[0])
+	return len(f) > 0 && inAnyCase(list, strings.TrimRight(f[0], "\"';|&"))
 }
 
 var (
+	dotCommands = set("shell", "system", "sh", "databases", "read", "import", "output", "once", "load", "open", "dump", "excel")
 	regCommands = set("add", "query", "delete", "save", "export", "import")
 	netCommands = set("user", "users", "localgroup", "group", "view", "share", "start", "stop", "accounts", "use", "session", "config")
 )
@@ -407,14 +438,17 @@ func (x *inspection) startCommand() {
 	}
 	w := shellWordAt(s, i)
 	f := w.fame()
-	if f == unknownName || w.end >= len(s) || w.path {
+	if f == unknownName || w.path {
 		return
 	}
-	rest := s[w.end:]
 	if w.hidden && !w.quoted {
 		x.say(ruleCommandHidden, i, len(s))
 		return
 	}
+	if w.end >= len(s) {
+		return
+	}
+	rest := s[w.end:]
 	t := strings.TrimLeft(rest, " \t")
 	switch {
 	case w.is("rm") && strings.HasPrefix(t, "-"), (w.is("nc") || w.is("ncat") || w.is("netcat")) && strings.HasPrefix(t, "-") && len(strings.Fields(t)) > 2,
@@ -541,6 +575,8 @@ func (x *inspection) function(i int) {
 	}
 	switch {
 	case strings.Contains(body, ":;") || strings.Contains(body, ": ;") || strings.TrimSpace(body) == ":" || strings.Contains(body, "_;"):
+		x.say(ruleCommandShock, i, len(s))
+	case name == i && strings.HasPrefix(s[j+end:], "};"):
 		x.say(ruleCommandShock, i, len(s))
 	case name < i && strings.Count(body, s[name:i]) >= 2 && strings.ContainsAny(body, "|&"):
 		x.say(ruleCommandLoop, name, len(s))

@@ -36,7 +36,7 @@ func (x *inspection) crlf() {
 		}
 		rest := s[i+1:]
 		switch {
-		case hasPrefixFold(rest, "http/1."), hasPrefixFold(rest, "http/2"), strings.HasPrefix(rest, "GET /"), strings.HasPrefix(rest, "POST /"):
+		case hasPrefixFold(rest, "http/1."), hasPrefixFold(rest, "http/2"), strings.HasPrefix(rest, "GET /"), strings.HasPrefix(rest, "POST /"), hasPrefixFold(rest, "rcpt to:"), hasPrefixFold(rest, "mail from:"):
 			x.say(ruleCRLFResponse, at, len(s))
 			return
 		}
@@ -45,12 +45,12 @@ func (x *inspection) crlf() {
 			n++
 		}
 		name := strings.TrimRight(rest[:n], "\r\n")
-		if n < len(rest) && rest[n] == ':' && inAnyCase(headerNames, name) && (!x.raw || !inAnyCase(mailHeaders, name) || x.singleLine()) {
+		if n < len(rest) && rest[n] == ':' && inAnyCase(headerNames, name) && (x.layer > 0 || !inAnyCase(mailHeaders, name) || x.singleLine() || at == 0 && s[at] == '\r') {
 			x.say(ruleCRLFHeader, at, len(s))
 			return
 		}
 		switch {
-		case !x.raw && x.loc == makerguard.InQuery && (at == 0 || i+1 == at+2 && s[at] == '\r' && !strings.ContainsAny(s[:at], " ")) && strings.Count(s, "\n") <= 3:
+		case x.layer > 0 && x.loc == makerguard.InQuery && (at == 0 || i+1 == at+2 && s[at] == '\r' && !strings.ContainsAny(s[:at], " ")) && strings.Count(s, "\n") <= 3:
 			// Hidden once more than the place asks for, and not a text of several lines.
 			x.say(ruleCRLFEncoded, at, len(s))
 		case x.singleLine() && x.loc != makerguard.InQuery:

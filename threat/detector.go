@@ -64,8 +64,8 @@ func (d *Detector) inspect(dst []makerguard.Finding, in Input, key bool) []maker
 		x.key(in.Value)
 	}
 	x.malformed()
-	x.read(in.Value, m, true)
-	for range maxLayers {
+	x.read(in.Value, m, 0)
+	for layer := 1; layer <= maxLayers; layer++ {
 		// Typographic quotes are in every second text; only code needs them straight.
 		if !x.has(decodeGate) && !(x.has(markCurly) && x.has(markEqual|markLess)) {
 			break
@@ -74,7 +74,7 @@ func (d *Detector) inspect(dst []makerguard.Finding, in Input, key bool) []maker
 		if !changed {
 			break
 		}
-		x.read(text, scan(text), false)
+		x.read(text, scan(text), layer)
 	}
 	dst = d.judge(dst, x, in.Name, "")
 	x.reset()

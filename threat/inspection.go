@@ -51,13 +51,14 @@ type rule struct {
 type hit struct {
 	rule     *rule
 	evidence string
+	layer    int // of decoding, at which it was said
 }
 
 // inspection is the work on one input: the view being read and what was found so far.
 type inspection struct {
 	text  string // the view being read
 	marks marks
-	raw   bool // text is the value as it came
+	layer int // how many encodings were undone to get text
 	loc   makerguard.Location
 	kind  makerguard.Kind
 
@@ -74,40 +75,36 @@ func (x *inspection) reset() {
 	if x.spoken {
 		x.found = [voices]hit{}
 	}
-	if cap(x.points) > maxPoints {
-		x.points = nil
-	}
-	x.spoken, x.text, x.sql.text = false, "", ""
+	x.spoken, x.text, x.layer, x.sql.text = false, "", 0, ""
 }
 
-// say notes that r holds for text[start:end].
+// say notes that r holds for text[start:end]. Of rules that are equally sure the one said
+// first stands, but what is said of the decoded text is easier to understand.
 func (x *inspection) say(r *rule, start, end int) {
 	x.spoken = true
 	h := &x.found[r.voice]
-	if h.rule != nil && h.rule.score >= r.score {
+	if h.rule != nil && (h.rule.score > r.score || h.rule.score == r.score && h.layer == x.layer) {
 		return
 	}
 	for start > 0 && start < len(x.text) && !utf8.RuneStart(x.text[start]) {
 		start--
 	}
 	end = min(end, len(x.text), start+maxEvidence)
-	*h = hit{r, clean(x.text[start:end], maxEvidence)}
+	*h = hit{r, clean(x.text[start:end], maxEvidence), x.layer}
 }
 
-// sure reports whether v has said something that needs no other voice.
+// sure reports whether v has said something of this view that needs nothing added.
 func (x *inspection) sure(v voice) bool {
-	return x.spoken && x.found[v].rule != nil && x.found[v].rule.score >= certain
+	h := &x.found[v]
+	return x.spoken && h.rule != nil && h.rule.score >= certain && h.layer == x.layer
 }
 
 // read makes text the view to be read and lets all voices read it.
-func (x *inspection) read(text string, m marks, raw bool) {
-	x.text, x.marks, x.raw = text, m, raw
+func (x *inspection) read(text string, m marks, layer int) {
+	x.text, x.marks, x.layer = text, m, layer
 	x.points = index(x.points[:0], text)
 	x.speak()
 }
-
-// maxPoints is how many points are kept for the next value.
-const maxPoints = 1 << 12
 
 // has reports whether the view holds any of m.
 func (x *inspection) has(m marks) bool { return x.marks&m != 0 }

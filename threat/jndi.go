@@ -37,7 +37,7 @@ func (x *inspection) jndi() {
 			switch {
 			case hasPrefixFold(w, "jndi"):
 				x.say(ruleJNDI, i, len(s))
-			case strings.Contains(rest, "}") && (strings.Count(s[:min(len(s), 1024)], "${") > 1 || indexFold(rest, "ndi") >= 0 || strings.Contains(rest, "://")), w == "script:" || w == "dns:" || w == "url:" || w == "env:" || w == "sys:":
+			case strings.Contains(rest, "}") && (strings.Count(s[:min(len(s), 1024)], "${") > 1 || indexFold(rest, "ndi") >= 0 || strings.Contains(rest, "://")), w == "script:" || w == "dns:" || w == "java:" || w == "url:" || w == "env:" || w == "sys:":
 				x.say(ruleJNDINested, i, len(s))
 			}
 		}

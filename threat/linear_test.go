@@ -18,39 +18,40 @@ var stubborn = []string{
 	"%3c", "&lt;", "\\u003c", "for %a", "<<<", "<()", "()", "() {", "while(", "require[", "a(", "a_b(", "'.'", "'+'", "?>", "<?", "AA AA",
 }
 
-// A reader that looks ahead from every byte would need a million times as long for a
-// text a thousand times as long.
+// A reader that looks ahead without bound would need 1,024 times as long for a text 32 times
+// as long.
 func TestInspect_TimeIsLinear(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	d := newDetector(t)
-	const kib, mib = 1 << 10, 1 << 20
-	for _, piece := range stubborn {
+	ways := map[string]func(string) func(){
+		"value": func(s string) func() {
+			in := threat.Input{Name: "v", Value: s, Location: makerguard.InQuery}
+			return func() { d.Inspect(nil, in) }
+		},
+		"json": func(s string) func() {
+			body := []byte(s)
+			return func() { d.InspectJSON(nil, "b", body, makerguard.InJSON) }
+		},
+		"query": func(s string) func() { return func() { d.InspectQuery(nil, s) } },
+	}
+	check := func(t *testing.T, name, piece string, size, times int, way func(string) func()) {
 		fill := func(n int) string { return strings.Repeat(piece, n/len(piece)+1)[:n] }
-		short, long := fill(kib), fill(mib)
-		for _, as := range []string{"value", "json", "query"} {
-			run := func(s string) func() {
-				switch as {
-				case "json":
-					body := []byte(s)
-					return func() { d.InspectJSON(nil, "b", body, makerguard.InJSON) }
-				case "query":
-					return func() { d.InspectQuery(nil, s) }
-				}
-				in := threat.Input{Name: "v", Value: s, Location: makerguard.InQuery}
-				return func() { d.Inspect(nil, in) }
-			}
-			small, big := best(20, run(short)), best(1, run(long))
-			// The smallest sizes are dominated by what each call costs, hence the floor; the factor
-			// of 4 is for caches and the noise of a shared machine.
-			if limit := 4 * 1000 * max(small, 2*time.Microsecond); big > limit {
-				big = min(big, best(2, run(long)))
-				if big > limit {
-					t.Errorf("1 MiB of %q as %s takes %v, 1 KiB %v: ratio %d", piece, as, big, small, big/small)
-				}
-			}
+		// The floor is for what every call costs, the factor for caches and a shared machine.
+		const floor, factor = 5 * time.Microsecond, 5
+		small := max(best(20, way(fill(size))), floor)
+		big := best(3, way(fill(size*times)))
+		if big > time.Duration(factor*times)*small {
+			t.Errorf("%d KiB of %.20q as %s take %v, %d KiB %v: %d times as long", size*times>>10, piece, name, big, size>>10, small, big/small)
 		}
+	}
+	all := strings.Join(stubborn, " ")
+	for name, way := range ways {
+		for _, piece := range stubborn {
+			check(t, name, piece, 4<<10, 32, way)
+		}
+		check(t, name, all, 1<<10, 1024, way)
 	}
 }
 

@@ -27,6 +27,9 @@ var fetchers = set("gopher", "dict", "ldap", "ldaps", "tftp", "sftp", "ftps", "j
 var wrappers = set("php", "phar", "zip", "expect", "glob", "ogg", "rar", "compress.zlib", "compress.bzip2", "compress.bz2", "ssh2.exec", "ssh2.shell", "ssh2.tunnel", "ssh2.sftp", "ssh2.scp", "zlib", "file", "local_file", "netdoc", "url:file", "jar", "input", "viewsource", "view-source")
 
 func (x *inspection) network() {
+	if strings.HasPrefix(x.text, `\\`) && x.share() {
+		x.say(ruleSSRFScheme, 0, len(x.text))
+	}
 	if !x.has(markColon) && !strings.HasPrefix(x.text, "//") {
 		return
 	}
@@ -57,6 +60,13 @@ func (x *inspection) network() {
 	if !x.foreign(scheme, rest) {
 		x.embedded()
 	}
+}
+
+// share reports whether the value is a path to a share of Windows: \\host\share
+func (x *inspection) share() bool {
+	s := strings.TrimLeft(x.text, `\`)
+	i := strings.IndexByte(s, '\\')
+	return i > 2 && i+1 < len(s) && !strings.ContainsAny(s, " \t\n") && strings.IndexByte(s[:i], '.') > 0 && len(x.text)-len(s) == 2
 }
 
 // wrapper finds php:// and its like anywhere, data: with a payload, and jar: and url:file.

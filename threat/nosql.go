@@ -81,7 +81,7 @@ func (x *inspection) keyPosition(i, end int) bool {
 		return true
 	case next == ':' && (open == '{' || open == ',' || b == 0):
 		return true
-	case next == '=' && open == '.':
+	case next == '=' && (open == '.' || i == 0 || s[i-1] == '&'):
 		return true
 	}
 	return false

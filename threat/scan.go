@@ -38,6 +38,7 @@ const (
 	markControl                   // other control bytes, but TAB
 	markNUL                       // NUL
 	markFold                      // runes that fold to ASCII under NFKC, or that break filters
+	markHidden                    // runes and escapes that become punctuation of attacks
 	markCurly                     // typographic quotes
 	markInvalid                   // bytes that are not UTF-8
 	markWord                      // a word of the SQL grammar that is no everyday English
@@ -100,7 +101,10 @@ func scan(s string) marks {
 			if i-start < 2 {
 				continue
 			}
-			if w := words[wordAt(s[start:i], h)].marks; w != 0 && (w&markCode == 0 || goesOn(s, i)) {
+			if w := words[wordAt(s[start:i], h)].marks; w != 0 {
+				if w&markCode != 0 && !goesOn(s, i) {
+					w &^= markCode
+				}
 				m |= w
 			}
 			if i < len(s) && s[i] <= '(' && called(s, start, i) {
@@ -119,6 +123,9 @@ func scan(s string) marks {
 					m |= markDashes
 				}
 			}
+			if c == '+' && i < len(s) && s[i] == 'A' { // UTF-7
+				m |= markHidden
+			}
 			continue
 		}
 		n, extra := scanRune(s[i:])
@@ -135,8 +142,9 @@ func scan(s string) marks {
 // point is a place in a view that a voice may begin to read at: a byte with a mark, or a word
 // that the table knows.
 type point struct {
-	pos, end int32
-	word     uint16 // index in words; 0 for a byte
+	pos  uint32
+	size uint16 // of the word; longer than 2^16 none is
+	word uint16 // index in words; 0 for a byte
 }
 
 // index collects the points of s. The voices go from point to point, not from byte to byte.
@@ -163,13 +171,13 @@ func index(points []point, s string) []point {
 				w = wordAt(s[start:i], hash("union"))
 			}
 			if words[w].class != other {
-				points = append(points, point{int32(start), int32(i), uint16(w)})
+				points = append(points, point{uint32(start), uint16(i - start), uint16(w)})
 			}
 			continue
 		}
 		if c < utf8.RuneSelf {
 			if byteMarks[c] != 0 {
-				points = append(points, point{pos: int32(i), end: int32(i + 1)})
+				points = append(points, point{pos: uint32(i), size: 1})
 			}
 			i++
 			continue
@@ -196,7 +204,7 @@ func goesOn(s string, i int) bool {
 		for i < len(s) && isSpace(s[i]) {
 			i++
 		}
-		return i < len(s) && (s[i] == '(' || s[i] == '[' || s[i] == '=' || s[i] == '`' || s[i] == '/')
+		return i < len(s) && (s[i] == '(' || s[i] == '[' || s[i] == '=' || s[i] == '`' || s[i] == '/' || s[i] == '#')
 	}
 	if i < len(s) {
 		switch s[i] {
@@ -218,6 +226,11 @@ func scanRune(s string) (int, marks) {
 	case curly(r) != 0:
 		return n, markCurly
 	case folds(r):
+		// A comma or a bracket of full width is everyday Chinese.
+		switch f := bestFit(r); f {
+		case '<', '>', '\'', '"', '%', '{', '}', '=', '\\', '/', '$', '.', '\n', '\r':
+			return n, markFold | markHidden
+		}
 		return n, markFold
 	}
 	return n, 0

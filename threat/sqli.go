@@ -98,7 +98,7 @@ func (j *sqlJudge) walk() {
 		}
 		i := int(p.pos)
 		if p.word != 0 {
-			j.word(&words[p.word], i, int(p.end))
+			j.word(&words[p.word], i, i+int(p.size))
 			continue
 		}
 		switch c := s[i]; c {
@@ -259,14 +259,21 @@ func (j *sqlJudge) ends(l sqlLexer) ending {
 			return endsSQL
 		case sqlWord:
 			switch t.class {
-			case logic, union, selectKw, clause:
+			case logic, union, selectKw:
 				return endsSQL
+			case clause:
+				if continues[strings.ToLower(j.text[t.start:t.end])] {
+					return endsSQL
+				}
 			}
 		}
 		return endsOpen
 	}
 	return endsOpen
 }
+
+// continues are the words by which a query goes on behind a condition, and prose seldom.
+var continues = set("where", "limit", "order", "group", "having", "into", "procedure", "escape", "collate", "offset", "join", "then", "from")
 
 // note tells a comment that only cuts off the query from one that says something.
 func (j *sqlJudge) note(t sqlToken) ending {
@@ -571,7 +578,7 @@ func (j *sqlJudge) logic(start, end int, symbol bool) {
 			say(ruleSQLTautology)
 		case pre == atStart && c.ends == endsText && (c.left == number || c.left == constant || c.left == knownCall):
 			say(ruleSQLTautology)
-		case (pre == afterNum || pre == afterClose) && c.ends == endsText && (c.left == constant || c.left == knownCall || c.left == variable):
+		case (pre == afterNum || pre == afterClose) && c.ends == endsText && (c.left == constant || c.left == knownCall):
 			say(ruleSQLTautology)
 		case c.comments && c.ends != endsOpen:
 			say(ruleSQLTautology)
@@ -667,9 +674,11 @@ func (j *sqlJudge) quote(pos int, count *int) {
 	case sqlLogic:
 		j.escape(pos, *l, first, digit)
 	case sqlCompare:
-		j.compared(pos, here, first, digit)
+		if q != '`' { // Markdown's code: `-O=2`
+			j.compared(pos, here, first, digit)
+		}
 	case sqlArith:
-		if pos == 0 || j.text[pos-1] != '=' { // the value of an attribute
+		if q != '`' && (pos == 0 || j.text[pos-1] != '=') { // the value of an attribute
 			j.computed(pos, here, first, digit)
 		}
 	case sqlCast:

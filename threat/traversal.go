@@ -59,7 +59,7 @@ func (x *inspection) parents() {
 			end++
 		}
 		dots := end - i
-		behind := end < len(s) && separator(s[end])
+		behind := end < len(s) && (separator(s[end]) || s[end] == ';' && end+1 < len(s) && separator(s[end+1])) // "..;/" is Tomcat's
 		before := i == 0 || separator(s[i-1]) || strings.IndexByte("=\"'(:,; @|`", s[i-1]) >= 0
 		if behind && (before || i > 0 && lower[s[i-1]] == 0) || end == len(s) && dots == 2 && i > 0 && separator(s[i-1]) {
 			count++
