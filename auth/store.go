@@ -73,8 +73,6 @@ type Store interface {
 	AdvanceRefresh(ctx context.Context, mfr makerguard.ManufacturerID, id makerguard.SessionID, from uint32, now time.Time) (makerguard.Session, error)
 	// TouchSessions moves LastSeenAt forward, never back, for each session named.
 	TouchSessions(ctx context.Context, seen map[makerguard.SessionID]time.Time) error
-	// StepUpSession sets AuthTime and AMR of a live session. NotFound if it is not live.
-	StepUpSession(ctx context.Context, mfr makerguard.ManufacturerID, id makerguard.SessionID, authTime time.Time, amr []string) error
 	// RevokeSession ends one session of a member with reason and announces
 	// SessionEnded. NotFound if the member has no such session; ending one that has
 	// ended already changes nothing and succeeds.

@@ -154,22 +154,6 @@ func (s *Store) TouchSessions(ctx context.Context, seen map[makerguard.SessionID
 	})
 }
 
-// StepUpSession implements auth.Store. Whether the session is live is judged as of authTime.
-func (s *Store) StepUpSession(ctx context.Context, mfr makerguard.ManufacturerID, id makerguard.SessionID, authTime time.Time, amr []string) error {
-	list, err := jsonList(amr)
-	if err != nil {
-		return storeError("stepping up a session", err)
-	}
-	return s.write(ctx, "stepping up a session", func(t tx) error {
-		n, err := t.exec(`UPDATE sessions SET auth_time = ?1, amr = ?2
-			WHERE manufacturer_id = ?3 AND id = ?4 AND revoked_at IS NULL AND expires_at > ?1`, micros(authTime), list, mfr, id)
-		if err == nil && n == 0 {
-			return &makerguard.Error{Code: makerguard.NotFound, Message: noSession}
-		}
-		return err
-	})
-}
-
 // RevokeSession implements auth.Store.
 func (s *Store) RevokeSession(ctx context.Context, mfr makerguard.ManufacturerID, member makerguard.MemberID, id makerguard.SessionID, reason string, now time.Time) error {
 	return s.write(ctx, "revoking a session", func(t tx) error {

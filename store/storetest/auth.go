@@ -618,23 +618,6 @@ func testTouchSessions(e *env) {
 	}
 }
 
-func testStepUpSession(e *env) {
-	_, m := e.registered()
-	s := e.signedIn(m)
-	stepUp := func(s makerguard.Session, at time.Time) error {
-		return e.s.StepUpSession(e.ctx(), s.ManufacturerID, s.ID, at, []string{"pwd"})
-	}
-	at := s.ExpiresAt.Add(-tick)
-	e.ok("StepUpSession", stepUp(s, at))
-	s.AuthTime, s.AMR = at, []string{"pwd"}
-	e.same("the session", e.load(s.ID), s)
-
-	e.fails("StepUpSession of none", stepUp(e.session(m), e.now), makerguard.NotFound)
-	e.fails("StepUpSession when expired", stepUp(s, s.ExpiresAt), makerguard.NotFound)
-	e.ok("RevokeSession", e.s.RevokeSession(e.ctx(), s.ManufacturerID, s.MemberID, s.ID, "logout", e.now))
-	e.fails("StepUpSession when revoked", stepUp(s, e.now), makerguard.NotFound)
-}
-
 func testRevokeSession(e *env) {
 	f, m := e.registered()
 	colleague := e.member(f.ID)

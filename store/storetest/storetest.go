@@ -64,7 +64,6 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Sessions", testSessions},
 		{"AdvanceRefresh", testAdvanceRefresh},
 		{"TouchSessions", testTouchSessions},
-		{"StepUpSession", testStepUpSession},
 		{"RevokeSession", testRevokeSession},
 		{"RevokeSessions", testRevokeSessions},
 		{"BumpCounter", testBumpCounter},

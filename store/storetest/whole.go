@@ -63,7 +63,6 @@ func testTenantIsolation(e *env) {
 			}
 			return err
 		},
-		"StepUpSession": func() error { return e.s.StepUpSession(ctx, thief.ID, s.ID, e.now, []string{"stolen"}) },
 		"RevokeSession": func() error { return e.s.RevokeSession(ctx, thief.ID, m.ID, s.ID, "stolen", e.now) },
 		"Record":        func() error { _, err := e.s.Record(ctx, thief.ID, "prices"); return err },
 		"DeleteRecord":  func() error { return e.s.DeleteRecord(ctx, thief.ID, "prices") },
@@ -300,7 +299,6 @@ func testCanceledContext(e *env) {
 		"TouchSessions": func() error {
 			return e.s.TouchSessions(ctx, map[makerguard.SessionID]time.Time{s.ID: e.now.Add(time.Hour)})
 		},
-		"StepUpSession":  func() error { return e.s.StepUpSession(ctx, f.ID, s.ID, e.now, nil) },
 		"RevokeSession":  func() error { return e.s.RevokeSession(ctx, f.ID, m.ID, s.ID, "logout", e.now) },
 		"RevokeSessions": func() error { _, err := e.s.RevokeSessions(ctx, f.ID, m.ID, "", "logout", e.now); return err },
 		"BumpCounter":    func() error { _, err := e.s.BumpCounter(ctx, "k", time.Minute, e.now); return err },
