@@ -69,6 +69,8 @@ type Config struct {
 	Paranoia int
 	// SignupsPerHour of one address. Default 60.
 	SignupsPerHour int
+	// HashWorkers is how many passwords are hashed at once. Default GOMAXPROCS.
+	HashWorkers int
 	// Argon2 is what a password hash costs. Default auth.DefaultArgon2. Less is
 	// refused unless InsecureParams is set, which is for tests and is logged.
 	Argon2         auth.Argon2
@@ -273,7 +275,7 @@ func (g *Guard) build(ctx context.Context, kek envelope.KEK, policy *rbac.Policy
 			Pepper: versioned(keys[makerguard.KeyPepper]), Refresh: versioned(keys[makerguard.KeyRefresh]), Device: versioned(keys[makerguard.KeyDevice]),
 		},
 		Policy: livePolicy{g.Access}, Feed: g.feed, EmailKey: account.EmailKey, SignupsPerHour: cfg.SignupsPerHour,
-		Argon2: cfg.Argon2, InsecureParams: cfg.InsecureParams, Issuer: cfg.Issuer, Now: now, Logger: logger,
+		HashWorkers: cfg.HashWorkers, Argon2: cfg.Argon2, InsecureParams: cfg.InsecureParams, Issuer: cfg.Issuer, Now: now, Logger: logger,
 	}); err != nil {
 		return err
 	}
