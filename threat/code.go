@@ -22,7 +22,7 @@ func (x *inspection) code() {
 	if x.has(markLess) {
 		x.openTags()
 	}
-	if x.has(markBracket|markBrace) && !x.sure(voiceCode) {
+	if x.has(markCode) && x.has(markBracket|markBrace) && !x.sure(voiceCode) {
 		x.bracketTags()
 	}
 	if x.has(markDollar|markAt) && !x.sure(voiceCode) {
@@ -226,7 +226,7 @@ var certainCalls = set("phpinfo", "phpversion", "shell_exec", "passthru", "proc_
 	"array_walk", "strip_tags", "addslashes", "stripslashes", "htmlspecialchars", "htmlentities", "strtolower", "strtoupper", "strlen", "substr_replace", "str_replace", "str_repeat",
 	"intval", "floatval", "ucfirst", "implode", "bzdecompress", "bzcompress", "gethostbyname", "gethostbyaddr", "chr", "pack", "scandir", "opendir", "readdir", "glob", "unlink", "mkdir", "chmod", "mysql_query", "mysqli_query",
 	"zlib_decode", "zlib_encode", "md5", "sha1", "crc32", "dechex", "hexdec", "bin2hex", "hex2bin", "parse_str", "extract", "escapeshellarg", "escapeshellcmd", "simplexml_load_string", "error_reporting", "ob_start", "get_defined_vars",
-	"get_defined_functions", "func_get_args", "function_exists", "class_exists", "method_exists", "include_once", "require_once", "__halt_compiler", "virtual_", "inotify_init", "dl", "symlink", "readlink", "tempnam", "tmpfile", "mb_ereg_replace",
+	"get_defined_functions", "func_get_args", "function_exists", "class_exists", "method_exists", "include_once", "require_once", "__halt_compiler", "inotify_init", "dl", "symlink", "readlink", "tempnam", "tmpfile", "mb_ereg_replace",
 	"execsync", "spawnsync", "readfilesync", "writefilesync", "readdirsync", "createreadstream", "childprocess", "getruntime", "newinstance", "getclass", "runinnewcontext", "runinthiscontext", "os.system", "__import__", "execfile", "check_output", "getattr", "setattr", "ftok", "downloadstring", "downloadfile")
 
 // families are prefixes of PHP's function names.
@@ -235,7 +235,7 @@ var families = [...]string{"apc_", "array_", "assert_", "base64_", "bz", "curl_"
 	"session_", "set_", "shmop_", "simplexml_", "snmp_", "socket_", "sodium_", "spl_", "sqlite_", "stream_", "str_", "tidy_", "utf8_", "wddx_", "xml_", "xmlwriter_", "zend_", "zip_", "zlib_", "is_", "php_", "inotify_", "mhash_", "iptc", "gnupg_", "ssh2_", "yaml_", "event_", "apache_", "func_", "call_", "highlight_", "sys_", "uopz_"}
 
 // literalCalls are words: only an argument that is code makes a call of them.
-var literalCalls = set("system", "exec", "eval", "assert", "include", "require", "file", "define", "echo", "print", "die", "exit", "spawn", "fork", "execute", "call", "open", "copy", "rename", "dir", "pos", "crypt", "link", "header", "mail", "sleep", "usleep", "key", "end", "current", "reset", "compile", "import", "load", "invoke", "range", "compact", "list", "filegroup", "delete", "cmd", "getattr", "input", "system_")
+var literalCalls = set("system", "exec", "eval", "assert", "include", "require", "file", "define", "echo", "print", "die", "exit", "spawn", "fork", "execute", "call", "open", "copy", "rename", "dir", "pos", "crypt", "link", "header", "mail", "sleep", "usleep", "key", "end", "current", "reset", "compile", "import", "load", "invoke", "range", "compact", "list", "filegroup", "delete", "cmd", "getattr")
 
 // calls finds calls of functions of PHP, Node.js and Python.
 func (x *inspection) calls() {

@@ -49,8 +49,13 @@ func hasPrefixFold(s, prefix string) bool {
 
 // indexFold is strings.Index in any case; sub is in lower case.
 func indexFold(s, sub string) int {
+	first := sub[0]
+	fold := byte(0)
+	if isLetter(first) {
+		fold = 'a' - 'A'
+	}
 	for i := 0; i+len(sub) <= len(s); i++ {
-		if hasPrefixFold(s[i:], sub) {
+		if s[i]|fold == first && hasPrefixFold(s[i:], sub) {
 			return i
 		}
 	}

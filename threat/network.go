@@ -21,10 +21,10 @@ var (
 )
 
 // fetchers are schemes that browsers do not follow and servers may.
-var fetchers = set("gopher", "dict", "ldap", "ldaps", "tftp", "sftp", "ftps", "jar", "netdoc", "imap", "imaps", "pop3", "smtp", "ssh", "telnet", "rtmp", "rsync", "acap", "xri", "irc", "smb", "afp", "dns", "rmi", "mailto:")
+var fetchers = set("gopher", "dict", "ldap", "ldaps", "tftp", "sftp", "ftps", "jar", "netdoc", "imap", "imaps", "pop3", "smtp", "ssh", "telnet", "rtmp", "rsync", "acap", "xri", "irc", "smb", "afp", "dns", "rmi")
 
 // wrappers are schemes of PHP's streams and of files.
-var wrappers = set("php", "phar", "zip", "expect", "glob", "ogg", "rar", "compress.zlib", "compress.bzip2", "compress.bz2", "ssh2.exec", "ssh2.shell", "ssh2.tunnel", "ssh2.sftp", "ssh2.scp", "zlib", "file", "local_file", "netdoc", "url:file", "jar", "input", "viewsource", "view-source")
+var wrappers = set("php", "phar", "zip", "expect", "glob", "ogg", "rar", "compress.zlib", "compress.bzip2", "compress.bz2", "ssh2.exec", "ssh2.shell", "ssh2.tunnel", "ssh2.sftp", "ssh2.scp", "zlib", "file", "local_file", "netdoc", "jar", "view-source")
 
 func (x *inspection) network() {
 	if strings.HasPrefix(x.text, `\\`) && x.share() {

@@ -1083,6 +1083,9 @@ func (j *sqlJudge) nested(start int) bool {
 	return false
 }
 
+// objects are what statements create, change and drop.
+var objects = set("table", "database", "view", "index", "trigger", "function", "procedure", "user", "schema", "login", "role", "column")
+
 // statement judges the first word of a statement at [start, end).
 func (j *sqlJudge) statement(text string, start, end int) {
 	pre := j.before(start)
@@ -1108,7 +1111,6 @@ func (j *sqlJudge) statement(text string, start, end int) {
 			say(ruleSQLStacked)
 		}
 	case "update":
-		j.object(&sqlLexer{text: j.text, pos: t.start, budget: j.budget})
 		if t.kind != sqlWord {
 			return
 		}
@@ -1128,8 +1130,7 @@ func (j *sqlJudge) statement(text string, start, end int) {
 			j.destroys(pre, start, l)
 		}
 	case "drop", "truncate", "alter", "create", "rename", "backup", "restore":
-		if t.kind == sqlWord && (t.class == ordinary && !arg("by") && !arg("on") && !arg("for") && !arg("all") && !arg("set") && !arg("any") && !arg("some") && !arg("top") ||
-			arg("procedure") || arg("user") || arg("database") || arg("schema") || arg("login") || arg("role") || arg("column")) {
+		if t.kind == sqlWord && inAnyCase(objects, j.text[t.start:t.end]) {
 			j.changes(text, pre, start, l)
 		}
 	case "exec", "execute", "call":

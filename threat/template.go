@@ -192,7 +192,7 @@ func (x *inspection) templateTag(pos int, closing string) {
 
 var templateTags = set("for", "endfor", "if", "elif", "else", "endif", "set", "endset", "block", "endblock", "include", "import", "from", "extends",
 	"with", "endwith", "load", "debug", "csrf_token", "macro", "endmacro", "filter", "endfilter", "call", "raw", "endraw", "autoescape", "endautoescape",
-	"do", "print", "embed", "use", "verbatim", "get_admin_log", "assign", "capture", "unless", "case", "url", "now", "while", "sandbox", "apply", "cache", "ssi", "module", "apply", "evaluate", "parse", "import_")
+	"do", "print", "embed", "use", "verbatim", "get_admin_log", "assign", "capture", "unless", "case", "url", "now", "while", "sandbox", "apply", "cache", "ssi", "module", "evaluate", "parse")
 
 // scriptlet judges "<%" at pos: JSP, ERB, ASP, Mako. It returns where to go on reading.
 func (x *inspection) scriptlet(pos int) int {

@@ -128,7 +128,7 @@ var words, wordIndex = func() (list []word, index [wordSlots]uint16) {
 		"frames", "globalthis", "navigator", "localstorage", "sessionstorage", "string", "history", "this", "console",
 		"reflect", "object", "opener", "innerhtml", "outerhtml", "fromcharcode", "insertadjacenthtml",
 		"__definegetter__", "constructor", "xmlhttprequest", "image", "activexobject", "worker", "websocket",
-		"addeventlistener", "onerror", "appendchild", "createelement", "db", "java", "javax", "ognl", "bsh", "groovy", "freemarker", "processbuilder", "runtime", "sun", "com", "org", "system", "process")
+		"addeventlistener", "onerror", "appendchild", "createelement", "db", "java", "javax", "ognl", "bsh", "groovy", "freemarker", "processbuilder", "runtime", "sun", "com", "org", "system", "process", "php", "expression")
 	add(other, markWord, "__proto__")
 	for _, calls := range []map[string]bool{certainCalls, literalCalls} {
 		for name := range calls {

@@ -246,13 +246,13 @@ func (x *inspection) attribute(pos int, name, value string) {
 	}
 	switch strings.ToLower(name) {
 	case "href", "src", "action", "formaction", "data", "from", "to", "values", "poster", "background", "lowsrc", "dynsrc",
-		"code", "codebase", "content", "cite", "profile", "classid", "longdesc", "usemap", "manifest", "folder", "style", "by", "xmlns", "xss", "title", "url", "implementation", "v":
+		"code", "codebase", "content", "cite", "profile", "classid", "longdesc", "usemap", "manifest", "folder", "style", "by", "url", "implementation":
 		if scriptURL(value) {
 			x.say(ruleXSSURL, pos, len(x.text))
 		}
 	case "srcdoc":
 		x.say(ruleXSSEvent, pos, len(x.text))
-	case "schemalocation", "datasrc", "datafld", "dataformatas", "behavior", "fscommand", "seeksegmenttime", "xmlns:xdp":
+	case "schemalocation", "datasrc", "datafld", "dataformatas", "behavior":
 		x.say(ruleXSSElement, pos, len(x.text))
 	}
 	if equalFold(name, "style") && activeStyle(value) {
@@ -270,9 +270,8 @@ func scriptURL(s string) bool {
 	case "data":
 		rest = strings.ToLower(rest[:min(len(rest), 64)])
 		return !strings.HasPrefix(rest, "image/") || strings.HasPrefix(rest, "image/svg")
-	case "0", "1", "0.1", "content":
-		// <meta http-equiv=refresh content="0;url=javascript:...">
 	}
+	// <meta http-equiv=refresh content="0;url=javascript:...">
 	i := strings.IndexByte(s[:min(len(s), 64)], ';')
 	if i < 0 {
 		return false
@@ -417,8 +416,10 @@ func (x *inspection) scriptURLs() {
 		}
 		i += n + 1
 	}
-	if i := indexFold(s, "expression("); i >= 0 && x.has(markColon) && i > 0 && !isWordByte(s[i-1]) {
-		x.say(ruleXSSStyle, i, len(s))
+	if x.has(markCode) {
+		if i := indexFold(s, "expression("); i > 0 && !isWordByte(s[i-1]) {
+			x.say(ruleXSSStyle, i, len(s))
+		}
 	}
 	if i := indexFold(s, "-moz-binding"); i >= 0 {
 		x.say(ruleXSSStyle, i, len(s))
