@@ -101,7 +101,8 @@ func mustRotate(t testing.TB, ring *envelope.Keyring, mfr makerguard.Manufacture
 func notOpened(t interface {
 	Helper()
 	Errorf(string, ...any)
-}, what string, plaintext []byte, err error) {
+}, what string, plaintext []byte, err error,
+) {
 	t.Helper()
 	const message = "DECRYPTION_FAILED: the data cannot be decrypted: check that it is complete and unaltered, " +
 		"and that record and field are those it was encrypted for"

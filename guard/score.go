@@ -50,13 +50,13 @@ func (g *Guard) Score(ctx context.Context, mfr makerguard.ManufacturerID) (threa
 		return threat.SecurityScore{}, err
 	}
 	if n := len(versions); n > 0 {
-		p.OldestKeyAge = now.Sub(versions[n-1].CreatedAt) // older versions only open what is old
+		p.KeyAge = now.Sub(versions[n-1].CreatedAt) // older versions only open what is old
 	}
 	counts, err := g.store.CountThreats(ctx, mfr, since)
 	if err != nil {
 		return threat.SecurityScore{}, err
 	}
-	p.Threats = threat.ThreatCounts{
+	p.Threats = threat.Counts{
 		Low: counts[makerguard.SeverityLow], Medium: counts[makerguard.SeverityMedium],
 		High: counts[makerguard.SeverityHigh], Critical: counts[makerguard.SeverityCritical],
 	}

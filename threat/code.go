@@ -230,9 +230,11 @@ var certainCalls = set("phpinfo", "phpversion", "shell_exec", "passthru", "proc_
 	"execsync", "spawnsync", "readfilesync", "writefilesync", "readdirsync", "createreadstream", "childprocess", "getruntime", "newinstance", "getclass", "runinnewcontext", "runinthiscontext", "os.system", "__import__", "execfile", "check_output", "getattr", "setattr", "ftok", "downloadstring", "downloadfile")
 
 // families are prefixes of PHP's function names.
-var families = [...]string{"apc_", "array_", "assert_", "base64_", "bz", "curl_", "date_", "dba_", "dom_", "exif_", "file_", "ftp_", "get_", "gz", "hash_", "iconv_", "image_", "imap_",
+var families = [...]string{
+	"apc_", "array_", "assert_", "base64_", "bz", "curl_", "date_", "dba_", "dom_", "exif_", "file_", "ftp_", "get_", "gz", "hash_", "iconv_", "image_", "imap_",
 	"ini_", "json_", "ldap_", "libxml_", "mb_", "mcrypt_", "mysql_", "mysqli_", "ob_", "oci_", "odbc_", "openssl_", "pcntl_", "pg_", "posix_", "preg_", "proc_", "readline_", "register_",
-	"session_", "set_", "shmop_", "simplexml_", "snmp_", "socket_", "sodium_", "spl_", "sqlite_", "stream_", "str_", "tidy_", "utf8_", "wddx_", "xml_", "xmlwriter_", "zend_", "zip_", "zlib_", "is_", "php_", "inotify_", "mhash_", "iptc", "gnupg_", "ssh2_", "yaml_", "event_", "apache_", "func_", "call_", "highlight_", "sys_", "uopz_"}
+	"session_", "set_", "shmop_", "simplexml_", "snmp_", "socket_", "sodium_", "spl_", "sqlite_", "stream_", "str_", "tidy_", "utf8_", "wddx_", "xml_", "xmlwriter_", "zend_", "zip_", "zlib_", "is_", "php_", "inotify_", "mhash_", "iptc", "gnupg_", "ssh2_", "yaml_", "event_", "apache_", "func_", "call_", "highlight_", "sys_", "uopz_",
+}
 
 // literalCalls are words: only an argument that is code makes a call of them.
 var literalCalls = set("system", "exec", "eval", "assert", "include", "require", "file", "define", "echo", "print", "die", "exit", "spawn", "fork", "execute", "call", "open", "copy", "rename", "dir", "pos", "crypt", "link", "header", "mail", "sleep", "usleep", "key", "end", "current", "reset", "compile", "import", "load", "invoke", "range", "compact", "list", "filegroup", "delete", "cmd", "getattr")
@@ -515,8 +517,10 @@ func (x *inspection) member(word string, start, end int) bool {
 }
 
 // javaPackages begin the names of classes that text from outside has no use for.
-var javaPackages = [...]string{"java.lang.", "java.io.", "java.util.", "java.net.", "java.nio.", "javax.script.", "javax.naming.", "javax.el.", "java.beans.", "java.sql.", "java.rmi.", "java.security.", "java.evil.", "org.apache.commons", "org.omg.corba", "com.sun.org.apache", "com.opensymphony.xwork2",
-	"com.sun.rowset", "org.springframework.", "org.codehaus.groovy", "springframework.context.support", "ognl.", "freemarker.template", "processbuilder.", "system.diagnostics.process", "sun.misc.", "com.mchange.", "org.hibernate.", "bsh.interpreter", "groovy.lang."}
+var javaPackages = [...]string{
+	"java.lang.", "java.io.", "java.util.", "java.net.", "java.nio.", "javax.script.", "javax.naming.", "javax.el.", "java.beans.", "java.sql.", "java.rmi.", "java.security.", "java.evil.", "org.apache.commons", "org.omg.corba", "com.sun.org.apache", "com.opensymphony.xwork2",
+	"com.sun.rowset", "org.springframework.", "org.codehaus.groovy", "springframework.context.support", "ognl.", "freemarker.template", "processbuilder.", "system.diagnostics.process", "sun.misc.", "com.mchange.", "org.hibernate.", "bsh.interpreter", "groovy.lang.",
+}
 
 var gadgetNames = [...]string{"invokertransformer", "instantiatetransformer", "instantiatefactory", "clonetransformer", "prototypeclonefactory", "prototypeserializationfactory", "whileclosure", "forclosure", "constanttransformer", "chainedtransformer", "templatesimpl", "jdbcrowsetimpl", "xwork.methodaccessor", "memberaccess", "#_memberaccess", "getruntime"}
 

@@ -8,21 +8,18 @@ type Posture struct {
 	MembersWithMFA  int // of them, those with a second factor
 	MembersVerified int // of them, those with a verified address
 
-	// OldestKeyAge is how long the oldest key in use has not been replaced: data key
-	// or API key, whichever is older.
-	OldestKeyAge time.Duration
+	// KeyAge is how long the key that protects new data has not been replaced.
+	KeyAge time.Duration
 	// Threats counts the entries of the history in the last 30 days.
-	Threats ThreatCounts
+	Threats Counts
 	// FailedSignIns counts failed sign-ins in the last 30 days.
 	FailedSignIns int
 	// StaleSessions counts live sessions not used for 7 days.
 	StaleSessions int
-	// UnusedAPIKeys counts live API keys not used for 90 days.
-	UnusedAPIKeys int
 }
 
-// ThreatCounts counts threats by severity.
-type ThreatCounts struct {
+// Counts counts threats by severity.
+type Counts struct {
 	Low, Medium, High, Critical int
 }
 
@@ -50,8 +47,7 @@ type Factor struct {
 //	key_age          15  all up to 90 days, 10 up to 180, 5 up to 365
 //	threats          25  less 10 for each critical, 5 high, 2 medium and 1 low entry
 //	failed_sign_ins  10  less 1 for every 20
-//	stale_sessions    5  less 1 for each
-//	unused_api_keys   5  less 1 for each
+//	stale_sessions   10  less 2 for each
 //
 // Proportions are rounded down; no factor goes below 0. Numbers that make no sense, such as more
 // members with a second factor than members, count as the nearest that do.
@@ -61,11 +57,10 @@ func Score(p Posture) SecurityScore {
 	s := SecurityScore{Factors: []Factor{
 		{"second_factor", share(30, p.MembersWithMFA, members), 30, "Have every member set up a second factor."},
 		{"verified_email", share(10, p.MembersVerified, members), 10, "Have every member verify their e-mail address."},
-		{"key_age", keyAge(p.OldestKeyAge), 15, "Rotate the keys that are older than 90 days."},
+		{"key_age", keyAge(p.KeyAge), 15, "Rotate the encryption key; it is older than 90 days."},
 		{"threats", max(25-threats, 0), 25, "Look into the threats of the last 30 days and stop where they come from."},
 		{"failed_sign_ins", max(10-nonNegative(p.FailedSignIns)/20, 0), 10, "Find out who fails to sign in; tell members to use a passkey or a password manager."},
-		{"stale_sessions", max(5-nonNegative(p.StaleSessions), 0), 5, "End sessions that nobody uses."},
-		{"unused_api_keys", max(5-nonNegative(p.UnusedAPIKeys), 0), 5, "Delete API keys that nobody uses."},
+		{"stale_sessions", max(10-2*nonNegative(p.StaleSessions), 0), 10, "End sessions that nobody uses."},
 	}}
 	for i := range s.Factors {
 		f := &s.Factors[i]

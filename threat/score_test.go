@@ -11,7 +11,7 @@ import (
 const day = 24 * time.Hour
 
 func TestScore(t *testing.T) {
-	best := threat.Posture{Members: 4, MembersWithMFA: 4, MembersVerified: 4, OldestKeyAge: 90 * day}
+	best := threat.Posture{Members: 4, MembersWithMFA: 4, MembersVerified: 4, KeyAge: 90 * day}
 	for _, c := range []struct {
 		name   string
 		change func(*threat.Posture)
@@ -22,16 +22,16 @@ func TestScore(t *testing.T) {
 		{"half without second factor", func(p *threat.Posture) { p.MembersWithMFA = 2 }, 85, "B"},
 		{"nobody with second factor", func(p *threat.Posture) { p.MembersWithMFA = 0 }, 70, "C"},
 		{"addresses not verified", func(p *threat.Posture) { p.MembersVerified = 0 }, 90, "A"},
-		{"keys of half a year", func(p *threat.Posture) { p.OldestKeyAge = 181 * day }, 90, "A"},
-		{"keys of over a year", func(p *threat.Posture) { p.OldestKeyAge = 366 * day }, 85, "B"},
-		{"one threat of each", func(p *threat.Posture) { p.Threats = threat.ThreatCounts{Low: 1, Medium: 1, High: 1, Critical: 1} }, 82, "B"},
+		{"keys of half a year", func(p *threat.Posture) { p.KeyAge = 181 * day }, 90, "A"},
+		{"keys of over a year", func(p *threat.Posture) { p.KeyAge = 366 * day }, 85, "B"},
+		{"one threat of each", func(p *threat.Posture) { p.Threats = threat.Counts{Low: 1, Medium: 1, High: 1, Critical: 1} }, 82, "B"},
 		{"many threats", func(p *threat.Posture) { p.Threats.Critical = 1 << 62 }, 75, "C"},
 		{"failed sign-ins", func(p *threat.Posture) { p.FailedSignIns = 45 }, 98, "A"},
-		{"stale sessions and keys", func(p *threat.Posture) { p.StaleSessions, p.UnusedAPIKeys = 3, 9 }, 92, "A"},
+		{"stale sessions", func(p *threat.Posture) { p.StaleSessions = 4 }, 92, "A"},
 		{"nonsense counts as best", func(p *threat.Posture) { p.MembersWithMFA, p.FailedSignIns = 99, -5 }, 100, "A"},
 		{"zero value", func(p *threat.Posture) { *p = threat.Posture{} }, 60, "D"},
 		{"everything wrong", func(p *threat.Posture) {
-			*p = threat.Posture{Members: 1, OldestKeyAge: 999 * day, Threats: threat.ThreatCounts{High: 9}, FailedSignIns: 999, StaleSessions: 9, UnusedAPIKeys: 9}
+			*p = threat.Posture{Members: 1, KeyAge: 999 * day, Threats: threat.Counts{High: 9}, FailedSignIns: 999, StaleSessions: 9}
 		}, 0, "F"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -60,21 +60,21 @@ func TestScore_BetterPostureNeverScoresLower(t *testing.T) {
 		count := rapid.IntRange(0, 100)
 		p := threat.Posture{
 			Members: count.Draw(t, "members"), MembersWithMFA: count.Draw(t, "mfa"), MembersVerified: count.Draw(t, "verified"),
-			OldestKeyAge: time.Duration(rapid.IntRange(0, 500).Draw(t, "days")) * day,
-			Threats: threat.ThreatCounts{
+			KeyAge: time.Duration(rapid.IntRange(0, 500).Draw(t, "days")) * day,
+			Threats: threat.Counts{
 				Low: count.Draw(t, "low"), Medium: count.Draw(t, "medium"), High: count.Draw(t, "high"), Critical: count.Draw(t, "critical"),
 			},
-			FailedSignIns: rapid.IntRange(0, 1000).Draw(t, "failed"), StaleSessions: count.Draw(t, "stale"), UnusedAPIKeys: count.Draw(t, "unused"),
+			FailedSignIns: rapid.IntRange(0, 1000).Draw(t, "failed"), StaleSessions: count.Draw(t, "stale"),
 		}
 		better := p
 		by := rapid.IntRange(0, 100).Draw(t, "by")
-		switch rapid.IntRange(0, 9).Draw(t, "what improves") {
+		switch rapid.IntRange(0, 8).Draw(t, "what improves") {
 		case 0:
 			better.MembersWithMFA += by
 		case 1:
 			better.MembersVerified += by
 		case 2:
-			better.OldestKeyAge -= time.Duration(by) * day
+			better.KeyAge -= time.Duration(by) * day
 		case 3:
 			better.Threats.Low -= by
 		case 4:
@@ -87,8 +87,6 @@ func TestScore_BetterPostureNeverScoresLower(t *testing.T) {
 			better.FailedSignIns -= by
 		case 8:
 			better.StaleSessions -= by
-		case 9:
-			better.UnusedAPIKeys -= by
 		}
 		was, is := threat.Score(p), threat.Score(better)
 		if is.Score < was.Score {

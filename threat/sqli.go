@@ -1476,8 +1476,10 @@ func (j *sqlJudge) variable(pos int) {
 		return
 	}
 	name := strings.TrimLeft(j.text[t.start:t.end], "@")
-	for _, v := range [...]string{"version", "version_compile_os", "hostname", "datadir", "basedir", "servername", "global",
-		"session", "microsoftversion", "identity", "language", "langid", "spid", "tmpdir", "max_connections", "secure_file_priv", "plugin_dir", "sql_mode"} {
+	for _, v := range [...]string{
+		"version", "version_compile_os", "hostname", "datadir", "basedir", "servername", "global",
+		"session", "microsoftversion", "identity", "language", "langid", "spid", "tmpdir", "max_connections", "secure_file_priv", "plugin_dir", "sql_mode",
+	} {
 		if equalFold(name, v) || strings.HasPrefix(strings.ToLower(name), v+".") {
 			j.x.say(ruleSQLSystem, t.start, l.pos)
 			return

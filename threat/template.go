@@ -161,10 +161,12 @@ func number10(s string) bool {
 
 // walks reports whether t reaches for what runs code in some engine.
 func walks(t string) bool {
-	for _, w := range [...]string{"__class__", "__globals__", "__init__", "__mro__", "__base", "__subclasses__", "__import__", "__builtins__",
+	for _, w := range [...]string{
+		"__class__", "__globals__", "__init__", "__mro__", "__base", "__subclasses__", "__import__", "__builtins__",
 		"getclass", "forname(", "runtime", "classloader", ".class.", "getresource", "processbuilder", "execute", "popen(", "os.system",
 		"constructor", "_self.", "self.", "template.", "_context", "passthru", "getattribute", "scriptengine", "mro()", "subclasses()",
-		"|attr(", "registerundefined", "java.", "system(", "t(java", "request.", "@java", "new ", ".env", "file(", "ognl", "springframework", "process.", "require(", "import(", "pagecontext", "dwf.", "freemarker", "class."} {
+		"|attr(", "registerundefined", "java.", "system(", "t(java", "request.", "@java", "new ", ".env", "file(", "ognl", "springframework", "process.", "require(", "import(", "pagecontext", "dwf.", "freemarker", "class.",
+	} {
 		if indexFold(t, w) >= 0 && (w != "self." && w != "class." && w != "new " && w != "request." && w != "template." && w != "process." || strings.HasPrefix(t, w)) {
 			return true
 		}

@@ -593,7 +593,7 @@ func (x *inspection) scriptWord(k scriptKind, start, end int) bool {
 				p++
 			}
 			return p < len(s) && (strings.IndexByte("'\"`/", s[p]) >= 0 || strings.HasPrefix(s[p:], "atob") || s[p] == '(' || s[p] == '!')
-		case next == '=' && (equalFold(s[start:end], "location")) && glued:
+		case next == '=' && equalFold(s[start:end], "location") && glued:
 			rest := s[i+1:]
 			return rest != "" && (rest[0] == '\'' || rest[0] == '"' || rest[0] == '`' || strings.HasPrefix(rest, "name") || strings.HasPrefix(rest, "java"))
 		}

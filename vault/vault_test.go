@@ -376,9 +376,11 @@ var errAway = &makerguard.Error{Code: makerguard.StoreUnavailable, Message: "awa
 func (failingStore) PutRecord(context.Context, makerguard.VaultRecord) (makerguard.VaultRecord, bool, error) {
 	return makerguard.VaultRecord{}, false, errAway
 }
+
 func (failingStore) DeleteRecord(context.Context, makerguard.ManufacturerID, string) error {
 	return errAway
 }
+
 func (failingStore) Records(context.Context, makerguard.ManufacturerID, string, int) ([]makerguard.VaultRecord, error) {
 	return nil, errAway
 }

@@ -20,7 +20,8 @@ const manufacturerColumns = `f.id, f.company_name, f.country, f.tier, f.status, 
 func manufacturerInto(m *makerguard.Manufacturer) []any {
 	return []any{
 		&m.ID, &m.CompanyName, &m.Country, &m.Tier, &m.Status, &m.StatusReason, &m.TimeZone, &m.AnchorDay,
-		intoTime{&m.CreatedAt}, intoTime{&m.UpdatedAt},
+		intoTime{&m.CreatedAt},
+		intoTime{&m.UpdatedAt},
 	}
 }
 
@@ -37,10 +38,18 @@ type memberRow struct {
 // into lists where memberColumns go.
 func (r *memberRow) into() []any {
 	return []any{
-		&r.ManufacturerID, &r.ID, &r.Email, &r.EmailKey, &r.Name, &r.Role, intoList[makerguard.Permission]{&r.Grants}, &r.Status,
-		&r.PasswordHash, &r.PasswordShort, intoTime{&r.PasswordChangedAt}, intoTime{&r.EmailVerifiedAt},
-		&r.totp.SealedSeed, intoTime{&r.totp.ConfirmedAt}, &r.totp.LastStep, &r.PendingTOTP, intoList[[]byte]{&r.RecoveryCodes},
-		intoTime{&r.CreatedAt}, intoTime{&r.UpdatedAt},
+		&r.ManufacturerID, &r.ID, &r.Email, &r.EmailKey, &r.Name, &r.Role,
+		intoList[makerguard.Permission]{&r.Grants},
+		&r.Status,
+		&r.PasswordHash, &r.PasswordShort,
+		intoTime{&r.PasswordChangedAt},
+		intoTime{&r.EmailVerifiedAt},
+		&r.totp.SealedSeed,
+		intoTime{&r.totp.ConfirmedAt},
+		&r.totp.LastStep, &r.PendingTOTP,
+		intoList[[]byte]{&r.RecoveryCodes},
+		intoTime{&r.CreatedAt},
+		intoTime{&r.UpdatedAt},
 	}
 }
 

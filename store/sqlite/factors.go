@@ -165,7 +165,8 @@ const challengeColumns = `token_hash, purpose, manufacturer_id, member_id, ip, u
 func challengeInto(c *makerguard.Challenge) []any {
 	return []any{
 		&c.TokenHash, &c.Purpose, &c.ManufacturerID, &c.MemberID, &c.IP, &c.UserAgent, &c.Device, &c.TriesLeft,
-		intoTime{&c.CreatedAt}, intoTime{&c.ExpiresAt},
+		intoTime{&c.CreatedAt},
+		intoTime{&c.ExpiresAt},
 	}
 }
 

@@ -18,9 +18,17 @@ const sessionColumns = `s.id, s.manufacturer_id, s.member_id, s.created_at, s.la
 // sessionInto lists where sessionColumns go.
 func sessionInto(s *makerguard.Session) []any {
 	return []any{
-		&s.ID, &s.ManufacturerID, &s.MemberID, intoTime{&s.CreatedAt}, intoTime{&s.LastSeenAt}, intoTime{&s.ExpiresAt},
-		intoTime{&s.AuthTime}, intoList[string]{&s.AMR}, &s.IP, &s.UserAgent,
-		&s.RefreshSeed, &s.RefreshGeneration, intoTime{&s.RotatedAt}, intoTime{&s.RevokedAt}, &s.RevokeReason,
+		&s.ID, &s.ManufacturerID, &s.MemberID,
+		intoTime{&s.CreatedAt},
+		intoTime{&s.LastSeenAt},
+		intoTime{&s.ExpiresAt},
+		intoTime{&s.AuthTime},
+		intoList[string]{&s.AMR},
+		&s.IP, &s.UserAgent,
+		&s.RefreshSeed, &s.RefreshGeneration,
+		intoTime{&s.RotatedAt},
+		intoTime{&s.RevokedAt},
+		&s.RevokeReason,
 	}
 }
 
