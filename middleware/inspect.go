@@ -7,7 +7,6 @@ import (
 	"hash/maphash"
 	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"strings"
 	"sync"
@@ -119,25 +118,18 @@ func (i *Inspection) body(dst []makerguard.Finding, r *http.Request) ([]makergua
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return dst, nil
 	}
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil {
-		media = "" // inspected as what it looks like
-	}
+	media := mediaType(r.Header)
 	if strings.HasPrefix(media, "multipart/") || strings.HasPrefix(media, "image/") || media == "application/octet-stream" {
 		return dst, nil
 	}
-	var buf bytes.Buffer
-	if n := r.ContentLength; n > 0 {
-		buf.Grow(int(min(n, MaxInspected)) + bytes.MinRead)
-	}
-	if _, err := io.Copy(&buf, io.LimitReader(r.Body, MaxInspected)); err != nil {
+	data, err := readStart(r.Body, r.ContentLength)
+	if err != nil {
 		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return dst, &makerguard.Error{Code: makerguard.PayloadTooLarge, Message: "the body is larger than this route takes", Details: map[string]any{"limit": tooLarge.Limit}}
 		}
 		return dst, &makerguard.Error{Code: makerguard.MalformedRequest, Message: "the body could not be read to its end", Err: err}
 	}
-	data := buf.Bytes()
-	r.Body = &replay{Reader: io.MultiReader(bytes.NewReader(data), r.Body), Closer: r.Body}
+	r.Body = &replay{start: data, rest: r.Body}
 	switch {
 	case media == "application/json" || strings.HasSuffix(media, "+json") || media == "" && looksLikeJSON(data):
 		return i.Detector.InspectJSON(dst, "body", data, makerguard.InJSON), nil
@@ -147,11 +139,46 @@ func (i *Inspection) body(dst []makerguard.Finding, r *http.Request) ([]makergua
 	return i.Detector.Inspect(dst, threat.Input{Name: "body", Value: string(data), Location: makerguard.InText}), nil
 }
 
+// mediaType gives the media type without parameters, in lower case; "" if there is none,
+// or more than one to choose from.
+func mediaType(h http.Header) string {
+	v := h["Content-Type"]
+	if len(v) != 1 {
+		return ""
+	}
+	media, _, _ := strings.Cut(v[0], ";")
+	return strings.ToLower(strings.TrimSpace(media))
+}
+
+// readStart reads up to MaxInspected bytes. length is how many to expect, or negative.
+func readStart(r io.Reader, length int64) ([]byte, error) {
+	if length < 0 || length > MaxInspected {
+		return io.ReadAll(io.LimitReader(r, MaxInspected))
+	}
+	data := make([]byte, length)
+	n, err := io.ReadFull(r, data)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	return data[:n], nil
+}
+
 // replay is a body whose beginning was read already.
 type replay struct {
-	io.Reader
-	io.Closer
+	start []byte // not handed out yet
+	rest  io.ReadCloser
 }
+
+func (r *replay) Read(p []byte) (int, error) {
+	if len(r.start) == 0 {
+		return r.rest.Read(p)
+	}
+	n := copy(p, r.start)
+	r.start = r.start[n:]
+	return n, nil
+}
+
+func (r *replay) Close() error { return r.rest.Close() }
 
 func looksLikeJSON(data []byte) bool {
 	t := bytes.TrimLeft(data, " \t\r\n")

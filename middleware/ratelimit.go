@@ -29,12 +29,13 @@ func SetRateLimit(h http.Header, now time.Time, as ...Allowance) {
 // its window and reset are in seconds. An unlimited meter has no policy to tell of;
 // without any other both values are empty.
 func RateLimit(now time.Time, as ...Allowance) (policyField, stateField string) {
-	var policy, state []byte
+	const each = 64 // bytes, about
+	policy, state := make([]byte, 0, each*len(as)), make([]byte, 0, each*len(as))
 	for _, a := range as {
 		if a.Limit < 0 {
 			continue
 		}
-		if policy != nil {
+		if len(policy) > 0 {
 			policy, state = append(policy, ", "...), append(state, ", "...)
 		}
 		policy = append(append(append(policy, '"'), a.Meter...), `";q=`...)

@@ -37,6 +37,9 @@ func (x *inspection) network() {
 	s = strings.Trim(s, `"'<>`)
 	s = strings.TrimPrefix(s, "url=")
 	x.wrapper()
+	if x.loc == makerguard.InHeader {
+		return // Referer and Origin say where a client is, in its own network or a developer's machine
+	}
 	i := strings.Index(s, "://")
 	if i < 0 || i > 24 {
 		x.embedded()

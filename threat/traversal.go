@@ -110,11 +110,51 @@ var secretIndex = func() (index [256][]string) {
 }()
 
 // systemRoots are where a path from outside has no business to start.
-var systemRoots = [...]string{
-	"/etc/", "/proc/", "/var/log/", "/var/adm/", "/var/cron/", "/var/db/", "/var/lp/", "/var/run/", "/var/lib/", "/var/mail/", "/var/spool/", "/var/cpanel/", "/var/www/", "/var/apache", "/var/lock/", "/var/mysql",
-	"/var/nm2/", "/var/opt/", "/var/local/", "/var/lib/", "/var/data/", "/var/webmin/", "/var/saf/",
-	"/root/", "/usr/local/", "/usr/lib/", "/usr/share/", "/usr/pkg/", "/usr/ports/", "/usr/etc/", "/usr/home/", "/usr/spool/", "/usr/adm/", "/usr/internet/",
-	"/opt/", "/private/", "/apache", "/volumes/", "/sys/class/", "/sys/kernel", "/dev/", "/boot/", "/home/", "/srv/", "/mnt/", "/logs/", "/log/", "/bin/", "/sbin/", "/netserver/", "/mysql/", "/php/", "/php4/", "/php5/", "/xampp/", "/web/conf/", "/etc", "/web/", "/netware/", "/windows/", "/winnt/", "/program files", "/programfiles",
+var systemRoots = byFirst(
+	"/etc/", "/etc", "/proc/", "/var/log/", "/var/adm/", "/var/cron/", "/var/db/", "/var/lp/", "/var/run/", "/var/lib/", "/var/mail/",
+	"/var/spool/", "/var/cpanel/", "/var/www/", "/var/apache", "/var/lock/", "/var/mysql", "/var/nm2/", "/var/opt/", "/var/local/",
+	"/var/data/", "/var/webmin/", "/var/saf/", "/root/", "/usr/local/", "/usr/lib/", "/usr/share/", "/usr/pkg/", "/usr/ports/", "/usr/etc/",
+	"/usr/home/", "/usr/spool/", "/usr/adm/", "/usr/internet/", "/sys/class/", "/sys/kernel", "/netserver/", "/netware/", "/winnt/",
+	"/program files", "/programfiles", "/xampp/", "/web/conf/", "/sbin/",
+)
+
+// sharedRoots are directories of systems whose names web sites use too, as in
+// ?next=/home/orders. A path that starts there is one to a file of the system if its end says so.
+var sharedRoots = byFirst(
+	"/opt/", "/private/", "/apache", "/volumes/", "/dev/", "/boot/", "/home/", "/srv/", "/mnt/", "/logs/", "/log/", "/bin/", "/mysql/", "/php/",
+	"/php4/", "/php5/", "/web/", "/windows/",
+)
+
+// byFirst sorts paths by the letter behind their slash.
+func byFirst(paths ...string) (index [256][]string) {
+	for _, p := range paths {
+		index[p[1]] = append(index[p[1]], p)
+	}
+	return index
+}
+
+// startsAt reports whether path is one of roots, or below one.
+func startsAt(roots *[256][]string, path string) bool {
+	k := 0
+	for k < len(path) && (separator(path[k]) || path[k] == '.' && k+1 < len(path) && separator(path[k+1])) {
+		k++
+	}
+	if k == len(path) {
+		return false
+	}
+	for _, root := range roots[path[k]|0x20] {
+		if pathPrefix(path, root, false) || equalName(path, strings.TrimSuffix(root, "/")) {
+			return true
+		}
+	}
+	return false
+}
+
+// systemFile reports whether a path ends in a file that systems have and sites do not serve.
+func systemFile(path string) bool {
+	base := path[strings.LastIndexAny(path, `/\`)+1:]
+	ext := base[strings.LastIndexByte(base, '.')+1:]
+	return len(ext) < len(base) && inAnyCase(configTypes, ext) || inAnyCase(systemNames, base) || logFile(path)
 }
 
 // files looks for files that only an attacker asks for.
@@ -156,11 +196,9 @@ func (x *inspection) files() {
 		x.drivePath(t[2:])
 		return
 	}
-	for _, root := range systemRoots {
-		if pathPrefix(t, root, false) || equalName(t, strings.TrimSuffix(root, "/")) {
-			x.say(ruleTraversalFile, 0, len(s))
-			return
-		}
+	if startsAt(&systemRoots, t) || startsAt(&sharedRoots, t) && systemFile(t) {
+		x.say(ruleTraversalFile, 0, len(s))
+		return
 	}
 	if i := strings.IndexByte(s, 0); i > 0 && strings.IndexByte(s[:i], '.') >= 0 {
 		x.say(ruleTraversalNUL, 0, len(s))
@@ -180,10 +218,11 @@ func (x *inspection) prose(i int) bool {
 	return strings.Count(s[max(0, i-200):i], " ") >= 3 && !strings.ContainsAny(s, ";|&$<>") || s[i-1] == '`' && strings.Count(s, " ") > 4
 }
 
-// wholePath reports whether the value is nothing but a path, as a parameter for a file is.
+// wholePath reports whether the value is nothing but a path, as a parameter for a file is. The
+// path of a request is one of the site, not of its files.
 func (x *inspection) wholePath() bool {
 	s := x.text
-	if x.loc == makerguard.InText || x.loc == makerguard.InForm || x.kind == makerguard.KindURL || len(s) > 256 || len(s) < 5 {
+	if x.loc == makerguard.InPath || x.loc == makerguard.InText || x.loc == makerguard.InForm || x.kind == makerguard.KindURL || len(s) > 256 || len(s) < 5 {
 		return false
 	}
 	return (separator(s[0]) || len(s) > 2 && s[1] == ':' && separator(s[2]) || logFile(s)) && !strings.ContainsAny(s, "?|\"\n")

@@ -16,5 +16,7 @@ func New(prefix string) string {
 	if err != nil {
 		panic(fmt.Sprintf("making an id: %v", err))
 	}
-	return prefix + "_" + hex.EncodeToString(u[:])
+	b := make([]byte, 0, 48)
+	b = append(append(b, prefix...), '_')
+	return string(hex.AppendEncode(b, u[:]))
 }
