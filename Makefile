@@ -20,6 +20,9 @@ run: ## Serve with the demo's manufacturers
 test: ## Run every test with the race detector: the one test command
 	go test -race ./...
 
+.PHONY: race
+race: test ## The same: tests always run with the race detector
+
 .PHONY: quick
 quick: ## Run the tests without the race detector
 	go test ./...

@@ -115,6 +115,9 @@ func Open(ctx context.Context, cfg Config) (_ *Guard, err error) {
 	cfg = withDefaults(cfg)
 	g := &Guard{cfg: cfg, Proxies: cfg.Proxies, release: func() error { return nil }, stop: func() {}}
 	defer func() {
+		if err != nil && g.Auth != nil {
+			err = errors.Join(err, g.Auth.Close(ctx))
+		}
 		if err != nil {
 			err = errors.Join(err, g.closeStore())
 		}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+
+	"golang.org/x/crypto/argon2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/makerguard/makerguard"
+	"github.com/makerguard/makerguard/auth"
+)
+
+func signInRows() []row {
+	return []row{{
+		path: "sign-ins/s", against: "argon2id alone",
+		target:  target{relation: timesPerSecond, bound: 0.9, allocs: anyAllocs},
+		measure: comparison(allCores, 4*runtime.GOMAXPROCS(0), signIns),
+	}}
+}
+
+// signIns checks passwords and opens sessions on a real store, with as many callers at once as
+// there are cores; each caller signs in to its own account.
+func signIns(l *lab) (ours, theirs side, err error) {
+	g, err := l.guard()
+	if err != nil {
+		return ours, theirs, err
+	}
+	workers := runtime.GOMAXPROCS(0)
+	tenants := make([]*tenant, workers)
+	for i := range tenants {
+		if tenants[i], err = signUp(l, g, fmt.Sprintf("lunettes%d", i)); err != nil {
+			return ours, theirs, err
+		}
+	}
+	_, wrong := g.Auth.Login(l.ctx, auth.Login{Email: tenants[0].login.Email, Password: "birch chair over the linden"}, client)
+	if err := want("a wrong password", wrong, makerguard.InvalidCredentials); err != nil {
+		return ours, theirs, err
+	}
+	var signedIn atomic.Uint64
+	hashes := g.Auth.Stats().Hashes
+	ours.run = atOnce(workers, func(worker int) error {
+		tok, err := tenants[worker].signIn(l, g)
+		if err != nil {
+			return err
+		}
+		signedIn.Add(1)
+		_, err = g.Auth.Authenticate(l.ctx, tok)
+		return err
+	})
+	l.finally(func() error {
+		if checked := g.Auth.Stats().Hashes - hashes; checked != signedIn.Load() {
+			return fmt.Errorf("%d sign-ins checked %d passwords", signedIn.Load(), checked)
+		}
+		return nil
+	})
+	params, salt := auth.DefaultArgon2(), make([]byte, 16)
+	if _, err := rand.Read(salt); err != nil {
+		return ours, theirs, err
+	}
+	theirs.run = atOnce(workers, func(int) error {
+		if key := argon2.IDKey([]byte(password), salt, params.Time, params.Memory, params.Threads, 32); len(key) != 32 {
+			return errors.New("no hash")
+		}
+		return nil
+	})
+	return ours, theirs, nil
+}
+
+// atOnce makes a side that does its operations in several goroutines.
+func atOnce(workers int, op func(worker int) error) func(n int) error {
+	return func(n int) error {
+		var g errgroup.Group
+		var begun atomic.Int64
+		for worker := range workers {
+			g.Go(func() error {
+				for begun.Add(1) <= int64(n) {
+					if err := op(worker); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		return g.Wait()
+	}
+}
