@@ -260,7 +260,10 @@ func (x *inspection) calls() {
 		for i < len(s) && lower[s[i]] != 0 {
 			i++
 		}
-		if i-start > 1 && x.callAt(start, i) {
+		if i-start < 2 || i < len(s) && (s[i] == ',' || s[i] == ' ' && i+1 < len(s) && lower[s[i+1]] != 0) && s[start] != '_' {
+			continue // most words are followed by another
+		}
+		if x.callAt(start, i) {
 			return
 		}
 	}
