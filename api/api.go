@@ -244,7 +244,7 @@ type EncryptResponse struct {
 
 // DecryptRequest is the body of POST /v1/encryption/decrypt.
 type DecryptRequest struct {
-	Ciphertext string      `json:"ciphertext" doc:"As it was given; base64"`
+	Ciphertext string      `json:"ciphertext" maxLength:"2097152" doc:"As it was given; base64"`
 	Context    SealContext `json:"context,omitempty,omitzero"`
 }
 

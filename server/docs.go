@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/makerguard/makerguard/problem"
 )
 
 //go:embed docs.html
@@ -17,6 +20,9 @@ var docsPage string
 // document renders the OpenAPI document and the page made from it, once: routes do not
 // change while the server runs.
 func (s *Server) document() error {
+	for _, op := range s.operations {
+		s.describeProblems(s.findOperation(op))
+	}
 	spec, err := json.MarshalIndent(s.api.OpenAPI(), "", "  ")
 	if err != nil {
 		return fmt.Errorf("rendering the OpenAPI document: %w", err)
@@ -32,6 +38,19 @@ func (s *Server) document() error {
 	}
 	s.docs = out.Bytes()
 	return nil
+}
+
+// describeProblems puts an operation's problems into the document under the media type they
+// have, without its parameters, and says that every other error is one too.
+func (s *Server) describeProblems(o *huma.Operation) {
+	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[problem.Document](), true, "")
+	content := map[string]*huma.MediaType{"application/problem+json": {Schema: schema}}
+	for status, r := range o.Responses {
+		if status >= "400" {
+			r.Content = content
+		}
+	}
+	o.Responses["default"] = &huma.Response{Description: "Any other problem", Content: content}
 }
 
 // docsGroup is one section of the docs page.

@@ -51,8 +51,9 @@ type operation struct {
 	method, path string
 	tag          string
 	summary      string
-	status       int   // of success; 0 is 200
-	maxBody      int64 // bytes; 0 is smallBody
+	status       int    // of success; 0 is 200
+	maxBody      int64  // bytes; 0 is smallBody
+	media        string // of a plain route's answers; "" if they have no body
 	access       access
 }
 
@@ -119,6 +120,9 @@ func (s *Server) plain(op operation, h http.HandlerFunc) {
 	o := &huma.Operation{
 		Method: op.method, Path: op.path, OperationID: operationID(op), Tags: []string{op.tag}, Summary: op.summary,
 		Responses: map[string]*huma.Response{"200": {Description: http.StatusText(http.StatusOK)}},
+	}
+	if op.media != "" {
+		o.Responses["200"].Content = map[string]*huma.MediaType{op.media: {}}
 	}
 	if !op.access.public {
 		o.Security = []map[string][]string{{"bearer": {}}}

@@ -8,13 +8,13 @@ import (
 
 func (s *Server) systemRoutes() {
 	tag := "system"
-	s.plain(operation{method: "GET", path: "/.well-known/jwks.json", tag: tag, summary: "The keys that tokens are signed with (RFC 7517)", access: anyone}, s.serveJWKS)
-	s.plain(operation{method: "GET", path: "/openapi.json", tag: tag, summary: "This API as an OpenAPI document", access: anyone}, s.serveSpec)
-	s.plain(operation{method: "GET", path: "/docs", tag: tag, summary: "This API for people", access: anyone}, s.serveDocs)
-	s.plain(operation{method: "GET", path: "/docs/docs.css", tag: tag, summary: "The style of that page", access: anyone}, s.serveDocsStyle)
-	s.plain(operation{method: "GET", path: "/healthz", tag: tag, summary: "Whether the process lives", access: anyone}, s.serveHealth)
-	s.plain(operation{method: "GET", path: "/readyz", tag: tag, summary: "Whether the store answers", access: anyone}, s.serveReady)
-	s.plain(operation{method: "GET", path: "/metrics", tag: tag, summary: "Prometheus metrics", access: with(makerguard.ViewMetrics)}, s.metrics.handler.ServeHTTP)
+	s.plain(operation{method: "GET", path: "/.well-known/jwks.json", media: "application/jwk-set+json", tag: tag, summary: "The keys that tokens are signed with (RFC 7517)", access: anyone}, s.serveJWKS)
+	s.plain(operation{method: "GET", path: "/openapi.json", media: "application/json", tag: tag, summary: "This API as an OpenAPI document", access: anyone}, s.serveSpec)
+	s.plain(operation{method: "GET", path: "/docs", media: "text/html", tag: tag, summary: "This API for people", access: anyone}, s.serveDocs)
+	s.plain(operation{method: "GET", path: "/docs/docs.css", media: "text/css", tag: tag, summary: "The style of that page", access: anyone}, s.serveDocsStyle)
+	s.plain(operation{method: "GET", path: "/healthz", media: "application/json", tag: tag, summary: "Whether the process lives", access: anyone}, s.serveHealth)
+	s.plain(operation{method: "GET", path: "/readyz", media: "application/json", tag: tag, summary: "Whether the store answers", access: anyone}, s.serveReady)
+	s.plain(operation{method: "GET", path: "/metrics", media: "text/plain", tag: tag, summary: "Prometheus metrics", access: with(makerguard.ViewMetrics)}, s.metrics.handler.ServeHTTP)
 }
 
 func (s *Server) serveHealth(w http.ResponseWriter, _ *http.Request) {

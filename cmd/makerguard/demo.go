@@ -40,18 +40,24 @@ func seedDemo(ctx context.Context, g *guard.Guard, data string, stdout io.Writer
 	actor := &makerguard.Principal{Kind: "system", ManufacturerID: makerguard.PlatformID}
 	fmt.Fprintf(stdout, "demo manufacturers, all with the password %s\n", string(password))
 	for _, d := range demoManufacturers {
+		fmt.Fprintf(stdout, "  %-13s %s\n", d.tier, d.email)
+		// One made at an earlier start is not registered again: that would count as a sign-up.
+		if there, _, err := g.Accounts.Manufacturers(ctx, d.company, "", 1); err != nil {
+			return err
+		} else if len(there) > 0 {
+			continue
+		}
 		m, _, err := g.Accounts.Register(ctx, account.Registration{
 			Email: d.email, Password: password, CompanyName: d.company, Country: d.country, Name: "Demo",
 		}, makerguard.Client{IP: "127.0.0.1", UserAgent: "makerguard serve --demo"})
-		if err != nil && !errors.Is(err, makerguard.Conflict) { // a conflict: made at an earlier start
+		if err != nil {
 			return err
 		}
-		if err == nil && d.tier != m.Tier {
+		if d.tier != m.Tier {
 			if err := g.Accounts.SetTier(ctx, actor, m.ID, d.tier, makerguard.Client{}); err != nil {
 				return err
 			}
 		}
-		fmt.Fprintf(stdout, "  %-13s %s\n", d.tier, d.email)
 	}
 	return nil
 }

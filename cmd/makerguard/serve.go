@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -84,8 +85,9 @@ func serve(ctx context.Context, k *koanf.Koanf, demo bool, stdout, stderr io.Wri
 	if err != nil {
 		return err
 	}
+	var credentials bytes.Buffer // shown below the first line, which scripts wait for
 	if demo {
-		if err := seedDemo(ctx, g, k.String("data"), stdout); err != nil {
+		if err := seedDemo(ctx, g, k.String("data"), &credentials); err != nil {
 			return fmt.Errorf("seeding the demo: %w", err)
 		}
 	}
@@ -99,7 +101,7 @@ func serve(ctx context.Context, k *koanf.Koanf, demo bool, stdout, stderr io.Wri
 		servers, listeners = append(servers, newHTTPServer(s.AdminHandler(), cfg.Logger)), append(listeners, al)
 	}
 	reloadOnHangup(ctx, g, cfg)
-	greet(stdout, "http://"+listener.Addr().String(), k.String("data"), demo)
+	greet(stdout, "http://"+listener.Addr().String(), k.String("data"), credentials.String())
 	return serveAll(ctx, servers, listeners)
 }
 
@@ -174,14 +176,16 @@ func reloadOnHangup(ctx context.Context, g *guard.Guard, cfg guard.Config) {
 
 // greet tells a newcomer where it listens and what to do next. The first line is part of
 // the contract: scripts wait for it.
-func greet(w io.Writer, url, data string, demo bool) {
+func greet(w io.Writer, url, data, credentials string) {
 	fmt.Fprintf(w, "listening on %s\n", url)
 	fmt.Fprintf(w, `
   data      %s (SQLite; the root key is in keys/root.json: keep a copy apart)
   API       %s/docs
   operator  makerguard operator create --data %s --email you@example.com --password-stdin
 `, data, url, data)
-	if !demo {
+	if credentials != "" {
+		fmt.Fprintf(w, "\n%s\nTry next: docs/tour.md\n", credentials)
+	} else {
 		fmt.Fprintf(w, `
 Try next, in another terminal:
 

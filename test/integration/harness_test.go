@@ -56,6 +56,8 @@ type server struct {
 	cmd  *exec.Cmd
 	out  *output // standard output and error together
 	done chan struct{}
+
+	client *http.Client // nil for the shared one
 }
 
 // output is a buffer that may be read while it is written.
@@ -344,7 +346,11 @@ func (s *server) do(t testing.TB, r request) answer {
 	for k, v := range r.header {
 		req.Header.Set(k, v)
 	}
-	res, err := client.Do(req)
+	c := s.client
+	if c == nil {
+		c = client
+	}
+	res, err := c.Do(req)
 	if err != nil {
 		t.Fatalf("%s %s: %v", r.method, r.path, err)
 	}
