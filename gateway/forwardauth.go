@@ -12,7 +12,7 @@ import (
 // identityHeaders are set on every answer that lets a request through, empty where there
 // is nothing to say: a proxy that copies them to the upstream then always overwrites
 // what the client may have sent under these names.
-var identityHeaders = []string{
+var identityHeaders = [...]string{
 	"X-Makerguard-Manufacturer", "X-Makerguard-Member", "X-Makerguard-Session",
 	"X-Makerguard-Tier", "X-Makerguard-Role", "X-Makerguard-Identity",
 }
@@ -43,10 +43,7 @@ func ForwardAuth(g *Gateway, d Dialect) http.Handler {
 			problem.Write(w, err, client.RequestID)
 			return
 		}
-		h := w.Header()
-		for _, name := range identityHeaders {
-			h[name] = []string{""}
-		}
+		var values [len(identityHeaders)]string
 		if p := v.Principal; p != nil {
 			identity, err := g.cfg.Identifier.Identity(p)
 			if err != nil {
@@ -54,9 +51,11 @@ func ForwardAuth(g *Gateway, d Dialect) http.Handler {
 				problem.Write(w, err, client.RequestID)
 				return
 			}
-			for i, value := range [...]string{string(p.ManufacturerID), string(p.MemberID), string(p.SessionID), string(p.Tier), string(p.Role), identity} {
-				h[identityHeaders[i]][0] = value
-			}
+			values = [...]string{string(p.ManufacturerID), string(p.MemberID), string(p.SessionID), string(p.Tier), string(p.Role), identity}
+		}
+		h := w.Header()
+		for i, name := range identityHeaders {
+			h[name] = []string{values[i]}
 		}
 		middleware.SetRateLimit(h, g.cfg.Gate.Now(), v.Allowances...)
 		w.WriteHeader(http.StatusOK)

@@ -56,7 +56,7 @@ func TestCanary(t *testing.T) {
 	}
 	ticket := keep("mfa token", s.post(t, "", "/v1/auth/login", m{"email": email, "password": passphrase}).want(t, 200, "").str("mfa_token"))
 	verified := s.post(t, "", "/v1/auth/mfa/verify", m{"mfa_token": ticket, "method": "recovery_code", "code": secrets["recovery code 3"]}).want(t, 200, "")
-	token = keep("second access token", verified.str("access_token"))
+	keep("second access token", verified.str("access_token"))
 	keep("second refresh token", verified.str("refresh_token"))
 	next := s.post(t, "", "/v1/auth/refresh", m{"refresh_token": verified.str("refresh_token")}).want(t, 200, "")
 	keep("third refresh token", next.str("refresh_token"))
