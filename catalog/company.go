@@ -4,20 +4,20 @@ import "time"
 
 // Company is what a manufacturer says of itself. All members are optional.
 type Company struct {
-	Name    *string `json:"name,omitempty"`
-	Country *string `json:"country,omitempty"` // ISO 3166-1 alpha-2
-	VAT     *string `json:"vat,omitempty"`     // with its country prefix
-	LEI     *string `json:"lei,omitempty"`
-	IBAN    *string `json:"iban,omitempty"`
-	BIC     *string `json:"bic,omitempty"`
-	DUNS    *string `json:"duns,omitempty"`
-	UEI     *string `json:"uei,omitempty"`
-	EORI    *string `json:"eori,omitempty"`
-	SRN     *string `json:"srn,omitempty"`
-	GLN     *string `json:"gln,omitempty"`
-	Email   *string `json:"email,omitempty"`
-	Phone   *string `json:"phone,omitempty"`
-	Website *string `json:"website,omitempty"`
+	Name    *string `json:"name,omitempty" maxLength:"1000"`
+	Country *string `json:"country,omitempty" maxLength:"1000"` // ISO 3166-1 alpha-2
+	VAT     *string `json:"vat,omitempty" maxLength:"1000"`     // with its country prefix
+	LEI     *string `json:"lei,omitempty" maxLength:"1000"`
+	IBAN    *string `json:"iban,omitempty" maxLength:"1000"`
+	BIC     *string `json:"bic,omitempty" maxLength:"1000"`
+	DUNS    *string `json:"duns,omitempty" maxLength:"1000"`
+	UEI     *string `json:"uei,omitempty" maxLength:"1000"`
+	EORI    *string `json:"eori,omitempty" maxLength:"1000"`
+	SRN     *string `json:"srn,omitempty" maxLength:"1000"`
+	GLN     *string `json:"gln,omitempty" maxLength:"1000"`
+	Email   *string `json:"email,omitempty" maxLength:"1000"`
+	Phone   *string `json:"phone,omitempty" maxLength:"1000"`
+	Website *string `json:"website,omitempty" maxLength:"1000"`
 }
 
 // ValidateCompany checks c by the rules that are in force at now.

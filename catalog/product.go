@@ -12,21 +12,21 @@ const (
 
 // Product is what a manufacturer says of one product. All members are optional.
 type Product struct {
-	SKU               *string `json:"sku,omitempty"`
-	Name              *string `json:"name,omitempty"`
-	Description       *string `json:"description,omitempty"`
-	DescriptionFormat *string `json:"description_format,omitempty"` // text, html or markdown
-	ProductType       *string `json:"product_type,omitempty"`
-	GTIN              *string `json:"gtin,omitempty"`
-	GMN               *string `json:"gmn,omitempty"`           // GS1 Global Model Number, the Basic UDI-DI
-	MasterUDIDI       *string `json:"master_udi_di,omitempty"` // GS1 HIDRI
-	HSCode            *string `json:"hs_code,omitempty"`
-	CountryOfOrigin   *string `json:"country_of_origin,omitempty"`
+	SKU               *string `json:"sku,omitempty" maxLength:"1000"`
+	Name              *string `json:"name,omitempty" maxLength:"1000"`
+	Description       *string `json:"description,omitempty" maxLength:"200000"`
+	DescriptionFormat *string `json:"description_format,omitempty" maxLength:"1000"` // text, html or markdown
+	ProductType       *string `json:"product_type,omitempty" maxLength:"1000"`
+	GTIN              *string `json:"gtin,omitempty" maxLength:"1000"`
+	GMN               *string `json:"gmn,omitempty" maxLength:"1000"`           // GS1 Global Model Number, the Basic UDI-DI
+	MasterUDIDI       *string `json:"master_udi_di,omitempty" maxLength:"1000"` // GS1 HIDRI
+	HSCode            *string `json:"hs_code,omitempty" maxLength:"1000"`
+	CountryOfOrigin   *string `json:"country_of_origin,omitempty" maxLength:"1000"`
 	Price             *Price  `json:"price,omitempty"`
 	Frame             *Frame  `json:"frame,omitempty"`
 	Lens              *Lens   `json:"lens,omitempty"`
 	Rx                *Rx     `json:"rx,omitempty"`
-	Images            []Image `json:"images,omitempty"`
+	Images            []Image `json:"images,omitempty" maxItems:"1000"`
 }
 
 // Price is an amount of money.
@@ -34,17 +34,17 @@ type Price struct {
 	// AmountMinor counts minor units, such as cents. It is a float64 so that 10.5 is a
 	// problem of the rule money and not a document that cannot be read.
 	AmountMinor *float64 `json:"amount_minor,omitempty"`
-	Currency    *string  `json:"currency,omitempty"` // ISO 4217
+	Currency    *string  `json:"currency,omitempty" maxLength:"1000"` // ISO 4217
 }
 
 // Frame is the measures and make of a frame. Lengths are millimetres in the boxing
 // system of ISO 8624.
 type Frame struct {
-	Size         *string  `json:"size,omitempty"`         // as marked: "52[]18 140"
-	Construction *string  `json:"construction,omitempty"` // full_rim, half_rim, rimless or other
-	Material     *string  `json:"material,omitempty"`     // metal, plastic, combination or other
-	LensWidth    *float64 `json:"lens_width,omitempty"`   // A
-	Bridge       *float64 `json:"bridge,omitempty"`       // distance between lenses
+	Size         *string  `json:"size,omitempty" maxLength:"1000"`         // as marked: "52[]18 140"
+	Construction *string  `json:"construction,omitempty" maxLength:"1000"` // full_rim, half_rim, rimless or other
+	Material     *string  `json:"material,omitempty" maxLength:"1000"`     // metal, plastic, combination or other
+	LensWidth    *float64 `json:"lens_width,omitempty"`                    // A
+	Bridge       *float64 `json:"bridge,omitempty"`                        // distance between lenses
 	Side         *float64 `json:"side,omitempty"`
 	LensHeight   *float64 `json:"lens_height,omitempty"` // B
 }
@@ -65,8 +65,8 @@ type Rx struct {
 
 // Image names an image of a product.
 type Image struct {
-	Name        *string `json:"name,omitempty"`
-	ContentType *string `json:"content_type,omitempty"`
+	Name        *string `json:"name,omitempty" maxLength:"1000"`
+	ContentType *string `json:"content_type,omitempty" maxLength:"1000"`
 }
 
 // ValidateProduct checks p by the rules that are in force at now.

@@ -22,7 +22,7 @@ import (
 	"github.com/makerguard/makerguard/problem"
 )
 
-// Limits on request bodies in bytes (CONTRACT: 64 KiB, 1 MiB where free data is sent,
+// Limits on request bodies in bytes (64 KiB, 1 MiB where free data is sent,
 // and room for its ciphertext in base64).
 const (
 	smallBody  = 64 << 10

@@ -192,8 +192,10 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // Close waits for the writes under way and releases the file. Methods called later
-// return StoreUnavailable; a second Close does nothing.
+// return StoreUnavailable; a second Close does nothing. The writer's connection is the
+// last to close, so that SQLite moves the write-ahead log into the database file, unless
+// another process has it open.
 func (s *Store) Close() error {
 	s.read.close()
-	return errors.Join(s.writer.close(), s.readers.Close())
+	return errors.Join(s.readers.Close(), s.writer.close())
 }

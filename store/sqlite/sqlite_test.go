@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -652,5 +653,34 @@ func TestQuota_RangesAreChecked(t *testing.T) {
 	got, err := s.Lease(t.Context(), makerguard.LeaseRequest{CounterKey: k, Node: "a", Limit: makerguard.Unlimited, Need: 1, Want: most, Now: now})
 	if want := (makerguard.LeaseResult{Granted: 1, Taken: most, Spent: most - 1}); err != nil || got != want {
 		t.Errorf("Lease = %+v, %v, want %+v", got, err, want)
+	}
+}
+
+// A database file that is copied after a graceful stop is whole, without its log.
+func TestClose_LeavesOneWholeFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "makerguard.db")
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := makerguard.Manufacturer{ID: "mfr_1", CompanyName: "Lunettes", Tier: makerguard.TierFree, Status: makerguard.StatusActive}
+	if err := s.EnsureManufacturer(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Manufacturer(t.Context(), m.ID); err != nil { // a reader is open now
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("stat of the write-ahead log = %v, want none left", err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(whole, []byte("Lunettes")) {
+		t.Error("the database file lacks what was stored")
 	}
 }

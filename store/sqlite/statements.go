@@ -38,11 +38,15 @@ func newStatements(db preparer) *statements {
 	return &statements{db: db, prepared: make(map[string]*sql.Stmt)}
 }
 
-// close waits for the statements that run; later ones fail with sql.ErrConnDone.
+// close waits for the statements that run and releases all; later ones fail with
+// sql.ErrConnDone.
 func (s *statements) close() {
 	s.inUse.Lock()
 	defer s.inUse.Unlock()
 	s.closed = true
+	for _, st := range s.prepared {
+		_ = st.Close() // it wrote nothing that could be lost
+	}
 }
 
 // use runs fn with the prepared query.

@@ -118,6 +118,7 @@ func (w *writer) close() error {
 	close(w.queue)
 	w.mu.Unlock()
 	<-w.stopped
+	w.on.close() // SQLite keeps a connection open that has statements
 	return errors.Join(w.conn.Close(), w.db.Close())
 }
 
