@@ -54,6 +54,6 @@ func (p place) work(ctx context.Context, f func()) error {
 		return overloaded(fmt.Errorf("waiting to hash a password: %w", err))
 	}
 	p.pool.hashed.Add(1)
-	stepBack(f)
+	f()
 	return nil
 }

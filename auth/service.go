@@ -92,7 +92,8 @@ type Config struct {
 	// SignupsPerHour is how many accounts one address may register. Default 60.
 	SignupsPerHour int
 	// HashWorkers is how many passwords are hashed at once; each takes
-	// Argon2.Memory KiB. Default GOMAXPROCS.
+	// Argon2.Memory KiB. Default GOMAXPROCS. With GOMAXPROCS at twice the cores and this at the
+	// cores, the scheduler always has a processor left for requests that hash nothing.
 	HashWorkers int
 	// HashQueue is how many callers may wait for a worker. Default 64 for each worker.
 	HashQueue int

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/makerguard/makerguard"
 	"github.com/makerguard/makerguard/account"
@@ -37,7 +38,7 @@ func (l *lab) guard() (*guard.Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := guard.Open(l.ctx, guard.Config{Data: filepath.Join(dir, "data"), PolicyFile: file, SignupsPerHour: 1 << 16})
+	g, err := guard.Open(l.ctx, guard.Config{Data: filepath.Join(dir, "data"), PolicyFile: file, SignupsPerHour: 1 << 16, HashWorkers: runtime.NumCPU()})
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,8 @@ type Config struct {
 	Paranoia int
 	// SignupsPerHour of one address. Default 60.
 	SignupsPerHour int
-	// HashWorkers is how many passwords are hashed at once. Default GOMAXPROCS.
+	// HashWorkers is how many passwords are hashed at once; see auth.Config. Default
+	// GOMAXPROCS.
 	HashWorkers int
 	// Argon2 is what a password hash costs. Default auth.DefaultArgon2. Less is
 	// refused unless InsecureParams is set, which is for tests and is logged.

@@ -64,8 +64,8 @@ func serve(ctx context.Context, k *koanf.Koanf, demo bool, stdout, stderr io.Wri
 	if cfg.Paranoia, err = positive(k, "detector.paranoia"); err != nil {
 		return err
 	}
-	// Every core may hash a password, each with a thread of low priority; with as many
-	// more the scheduler always has one left for requests.
+	// Every core may hash a password; with as many processors more, Go's scheduler always has
+	// one left for requests, and the kernel shares the cores between them.
 	cfg.HashWorkers = runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(2 * cfg.HashWorkers)
 	// The address is taken before the data is opened, so that a taken port leaves nothing behind.
