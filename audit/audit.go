@@ -141,7 +141,10 @@ func (l *Log) Record(ctx context.Context, e makerguard.AuditEntry) error {
 	case <-ctx.Done():
 		return fmt.Errorf("recording %q: %w", e.Action, ctx.Err())
 	}
-	for range maxTries {
+	for try := range maxTries {
+		if err := pause(ctx, try); err != nil {
+			return fmt.Errorf("recording %q: %w", e.Action, err)
+		}
 		if err := l.load(ctx, e.ManufacturerID, h); err != nil {
 			return fmt.Errorf("recording %q: %w", e.Action, err)
 		}
@@ -162,6 +165,24 @@ func (l *Log) Record(ctx context.Context, e makerguard.AuditEntry) error {
 	return &makerguard.Error{
 		Code: makerguard.Overloaded, Message: "Too much is happening on this account at once. Try again in a moment.", RetryAfter: time.Second,
 		Err: fmt.Errorf("recording %q: lost the race for the end of the chain %d times", e.Action, maxTries),
+	}
+}
+
+// pause waits before a try. The node that wrote last knows the end of the chain and so wins the
+// next race too; who loses again and again steps aside until its burst is over: 1 ms at
+// first, then twice as long each time up to 100 ms, about two seconds in all.
+func pause(ctx context.Context, try int) error {
+	const atOnce, longest = 8, 100 * time.Millisecond
+	if try < atOnce {
+		return nil
+	}
+	timer := time.NewTimer(min(time.Millisecond<<(try-atOnce), longest))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
