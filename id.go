@@ -12,6 +12,8 @@ type (
 	SessionID string
 	// EventID names an entry of the threat history or of the audit record: "evt_...".
 	EventID string
+	// JobID names work in the background: "job_...".
+	JobID string
 )
 
 // PlatformID is the built-in tenant whose members are the operators.

@@ -21,6 +21,7 @@ type KeyState string
 
 // The states of a key version.
 const (
+	KeyPublished KeyState = "published" // verifies already, protects nothing yet, so that everybody knows it in time
 	KeyActive    KeyState = "active"    // the newest active version protects new data
 	KeyRetiring  KeyState = "retiring"  // still opens or verifies, protects nothing new
 	KeyDestroyed KeyState = "destroyed" // the wrapped bytes are gone; the row says that it was
@@ -36,6 +37,7 @@ type WrappedKey struct {
 	KEKID          string // which root key wraps it
 	Wrapped        []byte
 	CreatedAt      time.Time
+	StateAt        time.Time // when State was reached
 }
 
 // VaultRecord is a sealed business record.

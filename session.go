@@ -70,6 +70,9 @@ const (
 	MemberChanged       ChangeKind = "member_changed" // role, grants, status, credentials; may have ended sessions
 	ManufacturerChanged ChangeKind = "manufacturer_changed"
 	KeysChanged         ChangeKind = "keys_changed"
+	PolicyChanged       ChangeKind = "policy_changed"
+	RulesChanged        ChangeKind = "rules_changed"  // the detector's; of the manufacturer named, or the installation's
+	BlocksChanged       ChangeKind = "blocks_changed" // somebody was blocked, or a block lifted
 )
 
 // Change is one entry of the feed by which nodes learn what others did.

@@ -32,7 +32,7 @@ const (
 	BruteForce         ThreatType = "brute_force"
 	CredentialStuffing ThreatType = "credential_stuffing"
 	PasswordSpraying   ThreatType = "password_spraying"
-	RateAbuse          ThreatType = "rate_abuse"
+	RateAbuse          ThreatType = "rate_abuse" // scanning of ids, upload churn, many accounts of one source, a shared key
 	AccountEnumeration ThreatType = "account_enumeration"
 )
 
@@ -86,6 +86,10 @@ type Finding struct {
 	Location    Location // where the input stands in the request
 	Evidence    string   // the decoded fragment that matched, at most 80 bytes
 	Score       int      // what the rule adds to the anomaly score
+
+	// Where the fragment stands in what was inspected (the value, the query string or the
+	// JSON text), in bytes, as it was sent: before any decoding. Length 0 means unknown.
+	Offset, Length int
 }
 
 // Threat is an entry of the history: a finding, or behaviour, with its actor.
@@ -97,6 +101,8 @@ type Threat struct {
 	IP             string
 	UserAgent      string
 	RequestID      string
+	Route          string // method and path of the request; "" for behaviour
+	Blocked        bool   // whether the request was refused because of it
 	DetectedAt     time.Time
 	Finding
 }
@@ -107,7 +113,13 @@ type ThreatFilter struct {
 	AllTenants     bool           // operators only
 	Type           ThreatType     // "" is any
 	Severity       Severity       // "" is any
+	MemberID       MemberID       // "" is any
+	Rule           string         // "" is any
+	IP             string         // "" is any
+	RequestID      string         // "" is any
+	Text           string         // part of the input's name or the evidence, without regard to case; "" is any
 	Since          time.Time      // zero is any
+	Until          time.Time      // only entries before this time; zero is any
 	Before         EventID        // only entries older than this one; "" starts at the newest
 	Limit          int            // 1 to 200
 }

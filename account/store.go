@@ -31,6 +31,10 @@ type Store interface {
 	Member(ctx context.Context, mfr makerguard.ManufacturerID, id makerguard.MemberID) (makerguard.Member, error)
 	// Members lists all members of a manufacturer in order of id.
 	Members(ctx context.Context, mfr makerguard.ManufacturerID) ([]makerguard.Member, error)
+	// SetRole changes a member's role and announces MemberChanged. NotFound if the
+	// manufacturer has no such member, Conflict if nobody else of it is owner and the
+	// new role is another.
+	SetRole(ctx context.Context, mfr makerguard.ManufacturerID, id makerguard.MemberID, role makerguard.Role, now time.Time) error
 	// SetTier changes the tier and announces ManufacturerChanged. NotFound if there is none.
 	SetTier(ctx context.Context, id makerguard.ManufacturerID, tier makerguard.Tier, now time.Time) error
 	// SetStatus changes the status and announces ManufacturerChanged; unless the new

@@ -31,17 +31,27 @@ const (
 	RecoveryCodeUsed = "recovery_code.used"
 	PasswordChanged  = "password.changed"
 	EmailVerified    = "email.verified"
+	RoleChanged      = "member.role_changed"
 
-	KeyCreated   = "key.created"
-	KeyRotated   = "key.rotated"
-	VaultWritten = "vault.written"
-	VaultRead    = "vault.read"
-	VaultDeleted = "vault.deleted"
+	KeyCreated = "key.created"
+	KeyRotated = "key.rotated"
+	// SystemKeyChanged is about a key of the installation; its detail is the state reached.
+	SystemKeyChanged = "key.system_changed"
+	VaultWritten     = "vault.written"
+	VaultRead        = "vault.read"
+	VaultDeleted     = "vault.deleted"
 
 	AccessDenied   = "access.denied"
 	QuotaExceeded  = "quota.exceeded"
 	ThreatDetected = "threat.detected"
+	BlockImposed   = "block.imposed"
+	BlockLifted    = "block.lifted"
 	PolicyReloaded = "policy.reloaded"
+	PolicyChanged  = "policy.changed"
+
+	RulesChanged     = "rules.changed"
+	ExclusionCreated = "rules.exclusion_created"
+	ExclusionRemoved = "rules.exclusion_removed"
 )
 
 // Event says what an action means.
@@ -74,10 +84,12 @@ var catalogue = []Event{
 	{MFADisabled, "A factor failed too often in a row and takes no more tries.", makerguard.SeverityHigh},
 	{RecoveryCodeUsed, "A recovery code stood in for the second factor and is used up.", makerguard.SeverityHigh},
 	{EmailVerified, "A member proved control of the e-mail address.", makerguard.SeverityLow},
+	{RoleChanged, "A member was given another role.", makerguard.SeverityMedium},
 	{PasswordChanged, "A member changed the password; other sessions ended.", makerguard.SeverityMedium},
 
 	{KeyCreated, "The first version of a key was made.", makerguard.SeverityLow},
 	{KeyRotated, "A new version of a key was made.", makerguard.SeverityMedium},
+	{SystemKeyChanged, "A key of the installation was published, made active, retired or destroyed.", makerguard.SeverityMedium},
 	{VaultWritten, "A sealed record was stored.", makerguard.SeverityLow},
 	{VaultRead, "A sealed record was opened.", makerguard.SeverityLow},
 	{VaultDeleted, "A sealed record was deleted.", makerguard.SeverityMedium},
@@ -85,7 +97,13 @@ var catalogue = []Event{
 	{AccessDenied, "A member lacked the permission for what was asked.", makerguard.SeverityMedium},
 	{QuotaExceeded, "A use was refused because the month's limit is reached.", makerguard.SeverityLow},
 	{ThreatDetected, "An input looked like an attack; the threat history has the finding.", makerguard.SeverityHigh},
+	{BlockImposed, "An address, a member or a manufacturer was blocked for a time; the detail says why.", makerguard.SeverityHigh},
+	{BlockLifted, "An operator lifted a block before its time.", makerguard.SeverityMedium},
 	{PolicyReloaded, "The policy file was read anew, or refused.", makerguard.SeverityHigh},
+	{PolicyChanged, "An operator put another policy in force.", makerguard.SeverityHigh},
+	{RulesChanged, "An operator set modes of the detector's rules.", makerguard.SeverityHigh},
+	{ExclusionCreated, "An operator made the detector overlook a field of a route for one rule; the detail says which and why.", makerguard.SeverityHigh},
+	{ExclusionRemoved, "An operator removed such an exclusion.", makerguard.SeverityMedium},
 }
 
 // Catalogue lists every action that Record accepts, with its meaning and severity.

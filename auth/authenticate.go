@@ -41,7 +41,7 @@ func (s *Service) Authenticate(ctx context.Context, access string) (*makerguard.
 	known, found := s.known.GetIfPresent(digest)
 	if !found || at >= known.expires || known.keys != s.ringKeys.Load() {
 		var err error
-		if known, err = s.verifyToken(access); err != nil {
+		if known, err = s.verifyToken(ctx, access); err != nil {
 			return nil, err
 		}
 		s.known.Set(digest, known)
@@ -70,9 +70,9 @@ func (s *Service) Authenticate(ctx context.Context, access string) (*makerguard.
 }
 
 // verifyToken checks a token that was not seen before.
-func (s *Service) verifyToken(access string) (*knownToken, error) {
+func (s *Service) verifyToken(ctx context.Context, access string) (*knownToken, error) {
 	keys := s.ringKeys.Load() // before the check, so that a change during it is noticed
-	claims, err := s.c.Tokens.Verify(access)
+	claims, err := s.claims(ctx, access)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +81,21 @@ func (s *Service) verifyToken(access string) (*knownToken, error) {
 		expires: claims.Expires.UnixNano(),
 		keys:    keys,
 	}, nil
+}
+
+// claims verifies a token. One of a key that this node has not heard of yet makes it read
+// the keys again: another node may have rotated them a moment ago.
+func (s *Service) claims(ctx context.Context, access string) (token.Claims, error) {
+	claims, err := s.c.Tokens.Verify(access)
+	if errors.Is(err, token.ErrUnknownKey) && s.c.RefreshKeys != nil {
+		if rerr := s.c.RefreshKeys(ctx); rerr != nil {
+			return token.Claims{}, &makerguard.Error{
+				Code: makerguard.StoreUnavailable, Message: "The keys cannot be read now. Try again in a moment.", Err: rerr,
+			}
+		}
+		claims, err = s.c.Tokens.Verify(access)
+	}
+	return claims, err
 }
 
 // liveSession gives the session from memory, or from the store where memory cannot be trusted.

@@ -31,7 +31,7 @@ func (s *Service) Introspect(ctx context.Context, caller *makerguard.Principal, 
 }
 
 func (s *Service) introspectAccess(ctx context.Context, text string) (*Introspection, error) {
-	claims, err := s.c.Tokens.Verify(text)
+	claims, err := s.claims(ctx, text)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (s *Service) RevokeToken(ctx context.Context, text string, c makerguard.Cli
 		}
 		p = makerguard.Principal{ManufacturerID: h.member.ManufacturerID, MemberID: h.member.ID, SessionID: h.session.ID}
 	} else {
-		claims, err := s.c.Tokens.Verify(text)
+		claims, err := s.claims(ctx, text)
 		if err != nil {
 			return unlessInactive(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/prf"
@@ -121,9 +122,11 @@ func (a *kekAEAD) DecryptWithContext(ctx context.Context, ciphertext, associated
 
 // SystemKey is one version of a key of the installation. It prints without Material.
 type SystemKey struct {
-	Version  uint32
-	State    makerguard.KeyState // active or retiring
-	Material []byte              // 32 bytes: a seed for Ed25519, a key for HMAC
+	Version   uint32
+	State     makerguard.KeyState // published, active or retiring
+	CreatedAt time.Time
+	StateAt   time.Time // when State was reached
+	Material  []byte    // 32 bytes: a seed for Ed25519, a key for HMAC
 }
 
 // Format prints version and state, whatever the verb.

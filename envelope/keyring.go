@@ -204,7 +204,7 @@ func (k *Keyring) SystemKey(ctx context.Context, purpose makerguard.KeyPurpose) 
 	rows, err := k.store.Keys(ctx, "", purpose)
 	if err == nil && len(rows) == 0 {
 		// Another node may be faster; then its key is the one.
-		if err = k.add(ctx, "", purpose, 1); err == nil || errors.Is(err, makerguard.Conflict) {
+		if err = k.add(ctx, "", purpose, 1, makerguard.KeyActive); err == nil || errors.Is(err, makerguard.Conflict) {
 			rows, err = k.store.Keys(ctx, "", purpose)
 		}
 	}
@@ -213,7 +213,7 @@ func (k *Keyring) SystemKey(ctx context.Context, purpose makerguard.KeyPurpose) 
 	}
 	keys := make([]SystemKey, 0, len(rows))
 	for _, row := range rows {
-		if !usable(row.State) {
+		if !usable(row.State) && row.State != makerguard.KeyPublished {
 			continue
 		}
 		base, err := unwrap(ctx, k.kek, row)
@@ -224,12 +224,61 @@ func (k *Keyring) SystemKey(ctx context.Context, purpose makerguard.KeyPurpose) 
 		if err != nil {
 			return nil, fmt.Errorf("system key %s: %w", purpose, err)
 		}
-		keys = append(keys, SystemKey{Version: row.Version, State: row.State, Material: material})
+		keys = append(keys, SystemKey{Version: row.Version, State: row.State, CreatedAt: row.CreatedAt, StateAt: row.StateAt, Material: material})
 	}
 	if len(keys) == 0 {
 		return nil, fmt.Errorf("system key %s: %w", purpose, errNoneActive())
 	}
 	return keys, nil
+}
+
+// PublishSystemKey adds a version to a key of the installation, which is not in use before
+// SetSystemKeyState makes it active. Conflict if somebody else added one meanwhile;
+// KeyUnavailable and StoreUnavailable as in SystemKey. Without an audit entry nothing changes.
+func (k *Keyring) PublishSystemKey(ctx context.Context, purpose makerguard.KeyPurpose) error {
+	rows, err := k.store.Keys(ctx, "", purpose)
+	if err != nil {
+		return fmt.Errorf("publishing a key: %w", err)
+	}
+	if len(rows) == 0 {
+		return fmt.Errorf("publishing a key: %w", errNoneActive())
+	}
+	version := rows[len(rows)-1].Version + 1
+	if err := k.recordSystemKey(ctx, purpose, version, makerguard.KeyPublished); err != nil {
+		return err
+	}
+	if err := k.add(ctx, "", purpose, version, makerguard.KeyPublished); err != nil {
+		return fmt.Errorf("publishing a key: %w", err)
+	}
+	return nil
+}
+
+// SetSystemKeyState moves a version of a key of the installation from one state to another;
+// of a destroyed one nothing but the row stays. Conflict if it is in another state than from.
+// Without an audit entry nothing changes.
+func (k *Keyring) SetSystemKeyState(ctx context.Context, purpose makerguard.KeyPurpose, version uint32, from, to makerguard.KeyState) error {
+	if err := k.recordSystemKey(ctx, purpose, version, to); err != nil {
+		return err
+	}
+	row := makerguard.WrappedKey{Purpose: purpose, Version: version, State: to}
+	if err := k.store.SetKeyState(ctx, row, from, k.now().UTC()); err != nil {
+		return fmt.Errorf("changing a key's state: %w", err)
+	}
+	return nil
+}
+
+func (k *Keyring) recordSystemKey(ctx context.Context, purpose makerguard.KeyPurpose, version uint32, state makerguard.KeyState) error {
+	if k.audit == nil {
+		return errors.New("changing a system key: there is no audit record")
+	}
+	err := k.audit.Record(ctx, makerguard.AuditEntry{
+		ManufacturerID: makerguard.PlatformID, Action: audit.SystemKeyChanged, Outcome: audit.Success, ActorKind: audit.ActorSystem,
+		Target: fmt.Sprintf("%s/%d", purpose, version), Detail: string(state),
+	})
+	if err != nil {
+		return fmt.Errorf("recording a key's change: %w", err)
+	}
+	return nil
 }
 
 // Apply makes the Keyring see a change that another node, or another part of this one,
@@ -241,7 +290,7 @@ func (k *Keyring) Apply(c makerguard.Change) {
 }
 
 // add makes and stores one version of a key. Conflict if there is one already.
-func (k *Keyring) add(ctx context.Context, mfr makerguard.ManufacturerID, purpose makerguard.KeyPurpose, version uint32) error {
+func (k *Keyring) add(ctx context.Context, mfr makerguard.ManufacturerID, purpose makerguard.KeyPurpose, version uint32, state makerguard.KeyState) error {
 	base, err := newBaseKey()
 	if err != nil {
 		return err
@@ -250,14 +299,16 @@ func (k *Keyring) add(ctx context.Context, mfr makerguard.ManufacturerID, purpos
 	if err != nil {
 		return err
 	}
+	now := k.now().UTC()
 	err = k.store.AddKey(ctx, makerguard.WrappedKey{
 		ManufacturerID: mfr,
 		Purpose:        purpose,
 		Version:        version,
-		State:          makerguard.KeyActive,
+		State:          state,
 		KEKID:          k.kek.ID(),
 		Wrapped:        wrapped,
-		CreatedAt:      k.now().UTC(),
+		CreatedAt:      now,
+		StateAt:        now,
 	})
 	if err != nil {
 		return err
@@ -271,7 +322,7 @@ func (k *Keyring) addRecorded(ctx context.Context, entry makerguard.AuditEntry, 
 	if err := k.audit.Record(ctx, entry); err != nil {
 		return fmt.Errorf("recording a new key: %w", err)
 	}
-	if err := k.add(ctx, entry.ManufacturerID, makerguard.KeyData, version); err != nil {
+	if err := k.add(ctx, entry.ManufacturerID, makerguard.KeyData, version, makerguard.KeyActive); err != nil {
 		entry.Outcome = audit.Failure
 		return errors.Join(err, k.audit.Record(ctx, entry))
 	}
@@ -301,7 +352,7 @@ func (k *Keyring) first(ctx context.Context, mfr makerguard.ManufacturerID) erro
 			return nil, err
 		}
 		if k.audit == nil {
-			return nil, k.add(ctx, mfr, makerguard.KeyData, 1)
+			return nil, k.add(ctx, mfr, makerguard.KeyData, 1, makerguard.KeyActive)
 		}
 		return nil, k.addRecorded(ctx, entryFor(mfr, audit.KeyCreated, 1), 1)
 	})

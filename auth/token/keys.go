@@ -9,20 +9,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/makerguard/makerguard"
 )
 
-// publishFor is how long a key that SetKeys brings only verifies before it signs.
-// Other nodes read their changes within a second, so each of them knows the key before
-// it meets the first token made with it.
-const publishFor = 2 * time.Second
+// ErrUnknownKey is the cause of a TokenInvalid whose token has the form of ours and the
+// id of a key that this ring does not hold: perhaps one that was made a moment ago.
+var ErrUnknownKey = errors.New("its key is unknown")
 
 // Key is one version of the signing key. Its key id is the thumbprint of its public
-// half.
+// half. One that is published verifies and is in the key set, so that every node and
+// every reader of the set knows it before it becomes active and signs.
 type Key struct {
 	Version uint32
 	State   makerguard.KeyState
@@ -38,8 +37,8 @@ func Thumbprint(pub ed25519.PublicKey) string {
 
 // keySet is what the ring knows at one moment. It is never changed, only replaced.
 type keySet struct {
-	signers  []*ringKey          // active, newest version first
-	byHeader map[string]*ringKey // active and retiring, by the encoded header their tokens have
+	signer   *ringKey            // the newest active one
+	byHeader map[string]*ringKey // published, active and retiring, by the encoded header their tokens have
 	jwks     []byte
 }
 
@@ -49,7 +48,6 @@ type ringKey struct {
 	header  string // the encoded header of the tokens it signs
 	private any    // ed25519.PrivateKey, boxed once
 	public  any    // ed25519.PublicKey, boxed once
-	signsAt time.Time
 }
 
 // jwk is a public key as RFC 8037 writes it.
@@ -62,9 +60,8 @@ type jwk struct {
 	X         string `json:"x"`
 }
 
-// newKeySet checks keys and reports everything wrong with them. A key that is not in
-// old signs from signsAt on.
-func newKeySet(typ string, keys []Key, old *keySet, signsAt time.Time) (*keySet, error) {
+// newKeySet checks keys and reports everything wrong with them.
+func newKeySet(typ string, keys []Key) (*keySet, error) {
 	keys = slices.SortedFunc(slices.Values(keys), func(a, b Key) int { return cmp.Compare(b.Version, a.Version) })
 	set := &keySet{byHeader: make(map[string]*ringKey, len(keys))}
 	published := struct {
@@ -79,7 +76,7 @@ func newKeySet(typ string, keys []Key, old *keySet, signsAt time.Time) (*keySet,
 		switch k.State {
 		case makerguard.KeyDestroyed:
 			continue
-		case makerguard.KeyActive, makerguard.KeyRetiring:
+		case makerguard.KeyPublished, makerguard.KeyActive, makerguard.KeyRetiring:
 		default:
 			errs = append(errs, fmt.Errorf("signing key version %d is in the unknown state %q", k.Version, k.State))
 			continue
@@ -92,23 +89,18 @@ func newKeySet(typ string, keys []Key, old *keySet, signsAt time.Time) (*keySet,
 		}
 		pub := k.Private.Public().(ed25519.PublicKey)
 		kid := Thumbprint(pub)
-		rk := &ringKey{version: k.Version, header: encodeHeader(kid, typ), private: slices.Clone(k.Private), public: slices.Clone(pub), signsAt: signsAt}
+		rk := &ringKey{version: k.Version, header: encodeHeader(kid, typ), private: slices.Clone(k.Private), public: slices.Clone(pub)}
 		if _, ok := set.byHeader[rk.header]; ok {
 			errs = append(errs, fmt.Errorf("signing key version %d is the same key as a newer version", k.Version))
 			continue
 		}
-		if old != nil {
-			if known, ok := old.byHeader[rk.header]; ok {
-				rk.signsAt = known.signsAt
-			}
-		}
 		set.byHeader[rk.header] = rk
-		if k.State == makerguard.KeyActive {
-			set.signers = append(set.signers, rk)
+		if k.State == makerguard.KeyActive && set.signer == nil {
+			set.signer = rk
 		}
 		published.Keys = append(published.Keys, jwk{KeyType: "OKP", Curve: "Ed25519", KeyID: kid, Use: "sig", Algorithm: algorithm, X: base64.RawURLEncoding.EncodeToString(pub)})
 	}
-	if len(errs) == 0 && len(set.signers) == 0 {
+	if len(errs) == 0 && set.signer == nil {
 		errs = append(errs, errors.New("there is no active signing key"))
 	}
 	if len(errs) > 0 {
@@ -119,15 +111,4 @@ func newKeySet(typ string, keys []Key, old *keySet, signsAt time.Time) (*keySet,
 		return nil, fmt.Errorf("encoding the key set: %w", err)
 	}
 	return set, nil
-}
-
-// signer gives the newest active key that was published for long enough, or the oldest
-// there is if none was.
-func (s *keySet) signer(now time.Time) *ringKey {
-	for _, k := range s.signers {
-		if !now.Before(k.signsAt) {
-			return k
-		}
-	}
-	return s.signers[len(s.signers)-1]
 }

@@ -139,7 +139,7 @@ func New(c Config) (*Ring, error) {
 	if strings.ContainsAny(c.Type, "\"\\") || !utf8.ValidString(c.Type) {
 		errs = append(errs, fmt.Errorf("token type %q is not plain text", c.Type))
 	}
-	set, err := newKeySet(c.Type, c.Keys, nil, time.Time{})
+	set, err := newKeySet(c.Type, c.Keys)
 	if err != nil {
 		errs = append(errs, err)
 	}
@@ -152,12 +152,11 @@ func New(c Config) (*Ring, error) {
 }
 
 // SetKeys replaces the keys at once for all callers, or returns an error and changes
-// nothing. A key that the ring did not have verifies at once and signs two seconds later,
-// when other nodes have it too; where no other key is active, it signs at once.
+// nothing.
 func (r *Ring) SetKeys(keys []Key) error {
 	r.replacing.Lock()
 	defer r.replacing.Unlock()
-	set, err := newKeySet(r.typ, keys, r.keys.Load(), r.now().Add(publishFor))
+	set, err := newKeySet(r.typ, keys)
 	if err != nil {
 		return fmt.Errorf("replacing the signing keys: %w", err)
 	}
@@ -209,7 +208,7 @@ func (r *Ring) Sign(c Claims) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("signing a token: encoding its claims: %w", err)
 	}
-	key := r.keys.Load().signer(now)
+	key := r.keys.Load().signer
 	size := len(key.header) + 1 + encoding.EncodedLen(len(payload)) + 1 + signatureSize
 	if size > MaxLength {
 		return "", fmt.Errorf("signing a token: it has %d bytes, more than %d", size, MaxLength)
@@ -228,7 +227,7 @@ func (r *Ring) Sign(c Claims) (string, error) {
 
 // Verify returns the claims of a token that this ring's keys signed for its issuer and
 // audience. It returns TokenExpired if the token is good but for its age, and
-// TokenInvalid for everything else; the cause is for the log alone.
+// TokenInvalid for everything else; the cause is for the log alone, but for ErrUnknownKey.
 func (r *Ring) Verify(tok string) (Claims, error) {
 	w, err := r.open(tok)
 	if err != nil {
@@ -257,6 +256,9 @@ func (r *Ring) open(tok string) (*wireClaims, error) {
 	header, rest, _ := strings.Cut(tok, ".")
 	key, ok := r.keys.Load().byHeader[header]
 	if !ok {
+		if r.couldBeOurs(header) {
+			return nil, ErrUnknownKey
+		}
 		return nil, errors.New("its header is none of ours")
 	}
 	body, sig64, ok := strings.Cut(rest, ".")
@@ -318,8 +320,28 @@ func (r *Ring) checkContent(w *wireClaims) error {
 	return nil
 }
 
+// couldBeOurs tells whether a header is one that encodeHeader writes, for whatever key.
+func (r *Ring) couldBeOurs(header string) bool {
+	const kid = 43 // a SHA-256 in unpadded base64url
+	if len(header) > encoding.EncodedLen(len(headerStart)+kid+len(headerMiddle)+len(r.typ)+len(headerEnd)) {
+		return false
+	}
+	plain, err := encoding.DecodeString(header)
+	if err != nil {
+		return false
+	}
+	rest, ok := strings.CutPrefix(string(plain), headerStart)
+	return ok && len(rest) > kid && rest[kid:] == headerMiddle+r.typ+headerEnd
+}
+
 // encodeHeader gives the one header that tokens of a key have. The members stand in the
 // order in which libraries that sort them write them, too.
 func encodeHeader(kid, typ string) string {
-	return encoding.EncodeToString([]byte(`{"alg":"` + algorithm + `","kid":"` + kid + `","typ":"` + typ + `"}`))
+	return encoding.EncodeToString([]byte(headerStart + kid + headerMiddle + typ + headerEnd))
 }
+
+const (
+	headerStart  = `{"alg":"` + algorithm + `","kid":"`
+	headerMiddle = `","typ":"`
+	headerEnd    = `"}`
+)
