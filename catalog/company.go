@@ -20,9 +20,8 @@ type Company struct {
 	Website *string `json:"website,omitempty" maxLength:"1000"`
 }
 
-// ValidateCompany checks c by the rules that are in force at now.
-func ValidateCompany(c Company, _ time.Time) Report {
-	var r Report
+// Company adds to r the problems of c, in the order of c's members. It keeps no reference to c.
+func (v Validator) Company(r *Report, c *Company) {
 	r.country("/country", c.Country)
 	r.vat(c.VAT)
 	r.lei(c.LEI)
@@ -34,5 +33,11 @@ func ValidateCompany(c Company, _ time.Time) Report {
 	r.srn(c.SRN)
 	r.gln(c.GLN)
 	r.contact(c)
+}
+
+// ValidateCompany checks c by the rules that are in force at now.
+func ValidateCompany(c Company, now time.Time) Report {
+	var r Report
+	Validator{Now: now}.Company(&r, &c)
 	return r
 }

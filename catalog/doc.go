@@ -2,9 +2,10 @@
 // codes, measures and prices of eyewear products and of companies.
 //
 // Each rule has a stable name and a severity, and says "well-formed", never
-// "registered": a number that passes may still belong to nobody. A check digit finds every
-// single wrong digit, but a GTIN's misses a swap of neighbours that differ by 5
-// (4006381333931 and 4006831333931 are both right), so it is no proof.
+// "registered": a number that passes may still belong to nobody. Check digits find most
+// mistakes of typing and not all: a GTIN's finds every single wrong digit and misses a swap
+// of neighbours that differ by 5 (4006381333931 and 4006831333931 are both right).
+// docs/catalog.md has the rates.
 //
 // Values are normalised before they are checked: surrounding space is dropped, Unicode
 // compatibility forms are folded (NFKC), letters are put in capitals, and spaces,

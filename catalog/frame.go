@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -10,7 +9,7 @@ import (
 // measure is one length of the boxing system (ISO 8624) with its limits in millimetres:
 // outside low to high it cannot be, outside usualLow to usualHigh it is unusual.
 type measure struct {
-	member, name        string
+	pointer, name       string
 	low, high           float64
 	usualLow, usualHigh float64
 	tolerance           float64 // of what is marked against what is measured
@@ -20,30 +19,76 @@ type measure struct {
 // range in MDCG 2025-8, which regulates frames by it. The tolerances are those of
 // ISO 12870 as far as known, hence only warned about.
 var (
-	lensWidth = measure{"lens_width", "lens width", 30, 75, 40, 60, 0.5}
-	bridge    = measure{"bridge", "distance between lenses", 8, 35, 12, 26, 0.5}
-	side      = measure{"side", "side length", 80, 180, 120, 160, 2}
+	lensWidth = measure{"/frame/lens_width", "lens width", 30, 75, 40, 60, 0.5}
+	bridge    = measure{"/frame/bridge", "distance between lenses", 8, 35, 12, 26, 0.5}
+	side      = measure{"/frame/side", "side length", 80, 180, 120, 160, 2}
 )
 
-// frameSize is three numbers of at most two decimals, parted by what frames are marked
-// with. The letter x is a capital here, since the value is normalised.
-var frameSize = func() *regexp.Regexp {
-	const number, separator = `(\d{1,3}(?:[.,]\d{1,2})?)`, `(?: |□|\[ ?\]|[-/X×])+`
-	return regexp.MustCompile(`^` + number + separator + number + separator + number + `$`)
-}()
-
-// parseFrameSize reads a size as it is marked on a frame: "52□18 140", "48,5[]20-135".
+// parseFrameSize reads a size as it is marked on a frame: "52□18 140", "48,5[]20-135". It is
+// three numbers of at most two decimals, parted by what frames are marked with.
 func parseFrameSize(s string) (a, dbl, sideLength float64, ok bool) {
-	m := frameSize.FindStringSubmatch(capitals(s))
-	if m == nil {
+	s = capitals(s) // so the letter x is a capital
+	if a, s, ok = millimetres(s); !ok {
 		return 0, 0, 0, false
 	}
-	var v [3]float64
-	for i, digits := range m[1:] {
-		// The pattern leaves nothing that ParseFloat could refuse.
-		v[i], _ = strconv.ParseFloat(strings.Replace(digits, ",", ".", 1), 64)
+	if s, ok = sizeSeparator(s); !ok {
+		return 0, 0, 0, false
 	}
-	return v[0], v[1], v[2], true
+	if dbl, s, ok = millimetres(s); !ok {
+		return 0, 0, 0, false
+	}
+	if s, ok = sizeSeparator(s); !ok {
+		return 0, 0, 0, false
+	}
+	sideLength, s, ok = millimetres(s)
+	return a, dbl, sideLength, ok && s == ""
+}
+
+// millimetres cuts a number of one to three digits, with one or two decimals behind a dot
+// or comma, off s.
+func millimetres(s string) (v float64, rest string, ok bool) {
+	whole := digitsAt(s, 3)
+	if whole == 0 {
+		return 0, s, false
+	}
+	v, s = float64(number(s[:whole])), s[whole:]
+	if len(s) < 2 || s[0] != '.' && s[0] != ',' {
+		return v, s, true
+	}
+	switch digitsAt(s[1:], 2) {
+	case 1:
+		return (v*10 + float64(digit(s, 1))) / 10, s[2:], true
+	case 2:
+		return (v*100 + float64(number(s[1:3]))) / 100, s[3:], true
+	}
+	return v, s, true
+}
+
+// digitsAt counts the digits that s begins with, up to most.
+func digitsAt(s string, most int) int {
+	n := 0
+	for n < len(s) && n < most && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
+}
+
+// sizeSeparator cuts one or more separators off s: the box, also as two brackets, a dash,
+// a slash, an x, the sign of multiplication or a space.
+func sizeSeparator(s string) (rest string, ok bool) {
+	for start := len(s); ; {
+		n := 0
+		for _, sep := range [...]string{" ", "□", "[]", "[ ]", "-", "/", "X", "×"} {
+			if strings.HasPrefix(s, sep) {
+				n = len(sep)
+				break
+			}
+		}
+		if n == 0 {
+			return s, len(s) < start
+		}
+		s = s[n:]
+	}
 }
 
 func (r *Report) frame(f *Frame) {
@@ -66,23 +111,55 @@ func (r *Report) frame(f *Frame) {
 			r.marked(side, sideLength, f.Side)
 		}
 	}
-	for _, m := range []struct {
+	for _, m := range [...]struct {
 		measure
 		value *float64
 	}{{lensWidth, f.LensWidth}, {bridge, f.Bridge}, {side, f.Side}} {
 		if m.value != nil {
-			r.measured("/frame/"+m.member, m.measure, *m.value)
+			r.measured(m.pointer, m.measure, *m.value)
 		}
 	}
-	if b := f.LensHeight; b != nil {
-		const at = "/frame/lens_height"
-		width, known := f.width()
-		switch {
-		case !(*b > 0) || math.IsInf(*b, 0):
-			r.errorf(at, "frame.size", "", "a lens height is more than 0 mm")
-		case known && *b > width:
-			r.warnf(at, "frame.cross", "", "a lens is seldom higher than it is wide")
+	r.cross(f)
+}
+
+// frontExtra is how much wider than its lenses and bridge a front is at most, in millimetres.
+const frontExtra = 30
+
+// cross checks the measures that follow from one another.
+func (r *Report) cross(f *Frame) {
+	for _, m := range [...]struct {
+		at    string
+		value *float64
+	}{
+		{"/frame/lens_height", f.LensHeight},
+		{"/frame/effective_diameter", f.EffectiveDiameter},
+		{"/frame/pd", f.PD},
+		{"/frame/front_width", f.FrontWidth},
+	} {
+		if m.value != nil && (!(*m.value > 0) || math.IsInf(*m.value, 0)) {
+			r.errorf(m.at, "frame.size", "", "a length is more than 0 mm")
 		}
+	}
+	if f.LensHeight == nil && f.EffectiveDiameter == nil && f.PD == nil && f.FrontWidth == nil {
+		return
+	}
+	const rule = "frame.cross"
+	a, known := f.width()
+	dbl, knownToo := f.between()
+	if b := f.LensHeight; known && b != nil && *b > a {
+		r.warnf("/frame/lens_height", rule, "", "a lens is seldom higher than it is wide")
+	}
+	if ed := f.EffectiveDiameter; known && ed != nil && *ed < max(a, value(f.LensHeight)) {
+		r.warnf("/frame/effective_diameter", rule, "", "the effective diameter is at least the lens's width and height")
+	}
+	if !known || !knownToo {
+		return
+	}
+	if pd := f.PD; pd != nil && math.Abs(*pd-(a+dbl)) > lensWidth.tolerance+bridge.tolerance {
+		r.warnf("/frame/pd", rule, strconv.FormatFloat(a+dbl, 'f', -1, 64), "the frame's PD is lens width and distance between lenses together")
+	}
+	if w, least := f.FrontWidth, 2*a+dbl; w != nil && !(*w >= least && *w <= least+frontExtra) {
+		r.warnf("/frame/front_width", rule, "", "the front is as wide as both lenses and the bridge, and up to %d mm more", frontExtra)
 	}
 }
 
@@ -101,6 +178,18 @@ func (f *Frame) width() (float64, bool) {
 	return 0, false
 }
 
+// between is the distance between lenses, from its own member or else from the size.
+func (f *Frame) between() (float64, bool) {
+	if f.Bridge != nil {
+		return *f.Bridge, true
+	}
+	if f.Size != nil {
+		_, dbl, _, ok := parseFrameSize(*f.Size)
+		return dbl, ok
+	}
+	return 0, false
+}
+
 func (r *Report) measured(at string, m measure, v float64) {
 	switch {
 	case !(v >= m.low && v <= m.high):
@@ -113,7 +202,7 @@ func (r *Report) measured(at string, m measure, v float64) {
 // marked compares what the size says with what was measured.
 func (r *Report) marked(m measure, marked float64, measured *float64) {
 	if measured != nil && math.Abs(marked-*measured) > m.tolerance {
-		r.warnf("/frame/"+m.member, "frame.cross", strconv.FormatFloat(marked, 'f', -1, 64),
+		r.warnf(m.pointer, "frame.cross", strconv.FormatFloat(marked, 'f', -1, 64),
 			"the %s differs from the size marked by more than %v mm", m.name, m.tolerance)
 	}
 }
@@ -131,5 +220,3 @@ func (r *Report) oneOf(at, rule string, v *string, words ...string) {
 	}
 	r.errorf(at, rule, strings.Join(words, ", "), "the value is not one of the words that are known")
 }
-
-func word(s string) string { return strings.ReplaceAll(strings.ToLower(normal(s)), "-", "_") }

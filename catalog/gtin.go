@@ -16,13 +16,19 @@ func gs1CheckDigit(body string) byte {
 	return byte('0' + (10-sum%10)%10)
 }
 
+const wrongDigit = "the check digit is wrong"
+
 // gtin checks a Global Trade Item Number: GTIN-8, -12, -13 or -14.
 func (r *Report) gtin(v *string) {
-	if v == nil {
-		return
+	if v != nil {
+		r.tradeItem("/gtin", *v)
 	}
-	const at, rule = "/gtin", "gtin"
-	s := compact(*v)
+}
+
+// tradeItem is gtin for a number that stands at a pointer.
+func (r *Report) tradeItem(at, v string) {
+	const rule = "gtin"
+	s := compact(v)
 	if !allDigits(s) {
 		r.errorf(at, rule, "", "a GTIN is made of digits only")
 		return
@@ -33,12 +39,12 @@ func (r *Report) gtin(v *string) {
 		r.errorf(at, rule, "", "a GTIN has 8, 12, 13 or 14 digits, this has %d", len(s))
 		return
 	}
-	if strings.Trim(s, "0") == "" {
+	if allZeros(s) {
 		r.errorf(at, rule, "", "a GTIN cannot be all zeros")
 		return
 	}
 	if want := gs1CheckDigit(s[:len(s)-1]); s[len(s)-1] != want {
-		r.errorf(at, rule, string(want), "the check digit is wrong")
+		r.errorf(at, rule, string(want), wrongDigit)
 		return
 	}
 	// GTIN-14 begins with the packaging level.
@@ -51,14 +57,32 @@ func (r *Report) gtin(v *string) {
 	}
 }
 
+// NormalGTIN gives a GTIN as it is stored and compared: 14 digits, filled up with zeros from
+// the left. ok is false if v breaks a rule that makes it no GTIN of a trade item.
+func NormalGTIN(v string) (gtin string, ok bool) {
+	var r Report
+	if r.tradeItem("", v); len(r.Errors) > 0 {
+		return "", false
+	}
+	s := compact(v)
+	return "00000000000000"[len(s):] + s, true
+}
+
 // restricted tells what a GTIN's prefix is reserved for, "" for a trade item's (GS1 prefix
 // list). A GTIN-8 has prefixes of its own.
 func restricted(s string) string {
 	if len(s) == 8 || len(s) == 14 && strings.HasPrefix(s, "000000") {
 		return ""
 	}
-	s = strings.Repeat("0", 14-len(s)) + s
-	prefix, _ := strconv.Atoi(s[1:4])
+	prefix := 0 // the three digits after the packaging level, with zeros for what is left out
+	switch len(s) {
+	case 12:
+		prefix = number(s[:2])
+	case 13:
+		prefix = number(s[:3])
+	case 14:
+		prefix = number(s[1:4])
+	}
 	switch {
 	case prefix >= 20 && prefix <= 29, prefix >= 40 && prefix <= 49, prefix >= 200 && prefix <= 299:
 		return "use within a store"
@@ -74,19 +98,28 @@ func restricted(s string) string {
 
 // gln checks a Global Location Number: 13 digits with the same check digit.
 func (r *Report) gln(v *string) {
-	if v == nil {
-		return
+	if v != nil {
+		r.gs1Key("/gln", "gln", "GLN", compact(*v), 13)
 	}
-	const at, rule = "/gln", "gln"
-	s := compact(*v)
+}
+
+// sscc checks a Serial Shipping Container Code: 18 digits with the same check digit.
+func (r *Report) sscc(v *string) {
+	if v != nil {
+		r.gs1Key("/sscc", "sscc", "SSCC", compact(*v), 18)
+	}
+}
+
+// gs1Key checks a number of one length.
+func (r *Report) gs1Key(at, rule, name, s string, length int) {
 	switch {
-	case !allDigits(s) || len(s) != 13:
-		r.errorf(at, rule, "", "a GLN has 13 digits")
-	case strings.Trim(s, "0") == "":
-		r.errorf(at, rule, "", "a GLN cannot be all zeros")
+	case !allDigits(s) || len(s) != length:
+		r.errorf(at, rule, "", "write the %s with its %s digits", name, strconv.Itoa(length))
+	case allZeros(s):
+		r.errorf(at, rule, "", "the %s cannot be all zeros", name)
 	default:
-		if want := gs1CheckDigit(s[:12]); s[12] != want {
-			r.errorf(at, rule, string(want), "the check digit is wrong")
+		if want := gs1CheckDigit(s[:length-1]); s[length-1] != want {
+			r.errorf(at, rule, string(want), wrongDigit)
 		}
 	}
 }

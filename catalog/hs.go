@@ -8,12 +8,12 @@ import "strings"
 //	9001  lenses, not mounted: 900130 contact, 900140 of glass, 900150 of other materials
 //	9003  frames: 900311 of plastics, 900319 of other materials, 900390 parts
 //	9004  spectacles: 900410 sunglasses, 900490 others
-func (r *Report) hs(v *string, productType string, f *Frame) {
-	if v == nil {
+func (r *Report) hs(p *Product, productType string) {
+	if p.HSCode == nil {
 		return
 	}
 	const at, rule = "/hs_code", "hs"
-	s := compact(*v)
+	s := compact(*p.HSCode)
 	if !allDigits(s) || len(s) != 4 && len(s) != 6 && len(s) != 8 && len(s) != 10 {
 		r.errorf(at, rule, "", "an HS code has 4, 6, 8 or 10 digits")
 		return
@@ -32,12 +32,21 @@ func (r *Report) hs(v *string, productType string, f *Frame) {
 	case sub == "" && heading == want[:4]:
 		return
 	}
-	if productType == TypeFrame && f != nil && f.Material != nil {
-		switch word(*f.Material) {
+	switch {
+	case productType == TypeFrame && p.Frame != nil && p.Frame.Material != nil:
+		switch word(*p.Frame.Material) {
 		case "plastic":
 			want = "900311"
 		case "metal", "other":
 			want = "900319"
+		}
+	// Contact lenses are 900130 whatever they are made of.
+	case productType == TypeLens && p.Lens != nil && p.Lens.Material != nil && sub != "900130":
+		switch word(*p.Lens.Material) {
+		case "glass":
+			want = "900140"
+		case "plastic", "other":
+			want = "900150"
 		}
 	}
 	if !strings.HasPrefix(s, want) || sub == "900390" {

@@ -5,6 +5,7 @@ import (
 	"net/mail"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -104,6 +105,13 @@ func (r *Report) uei(v *string) {
 // VAT numbers.
 const euStates = " AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK "
 
+// eoriLengths is how many characters follow the country, where a country makes its EORI
+// numbers from a number of fixed length.
+var eoriLengths = map[string][]int{
+	"BE": {10}, "DK": {8}, "ES": {9}, "FI": {8}, "FR": {14}, "HR": {11}, "IT": {11, 16}, "NL": {9}, "PT": {9}, "SE": {10},
+	"GB": {12}, "XI": {12},
+}
+
 // eori checks the form of an Economic Operators Registration and Identification number.
 func (r *Report) eori(v *string) {
 	if v == nil {
@@ -118,6 +126,11 @@ func (r *Report) eori(v *string) {
 		r.errorf(at, rule, "GR", "Greece is GR in an EORI number")
 	case !strings.Contains(euStates+"GB XI ", " "+s[:2]+" "):
 		r.errorf(at, rule, "", "EORI numbers are given by EU states, GB and XI")
+	default:
+		// Customs offices do not publish these lengths as a rule, hence the warning.
+		if usual := eoriLengths[s[:2]]; usual != nil && !slices.Contains(usual, len(s)-2) {
+			r.warnf(at, rule, "", "an EORI number of this country usually has %d characters after the country, this has %d", usual[0], len(s)-2)
+		}
 	}
 }
 
@@ -131,7 +144,7 @@ func (r *Report) srn(v *string) {
 	}
 }
 
-func (r *Report) contact(c Company) {
+func (r *Report) contact(c *Company) {
 	if c.Email != nil {
 		s := strings.TrimSpace(*c.Email)
 		if a, err := mail.ParseAddress(s); err != nil || a.Address != s || len(s) > 254 {

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -32,46 +33,55 @@ var withdrawnCurrencies = map[string]string{
 // maxMinor is the largest amount that every JSON reader takes exactly (RFC 7493, 2.2).
 const maxMinor = 1<<53 - 1
 
-// minorUnit gives the number of decimal digits of a currency's minor unit.
-func minorUnit(code string) (digits int, ok bool) {
-	if len(code) != 3 || !allCapitals(code) {
-		return 0, false
-	}
-	for digits, list := range map[int]string{0: currencies0, 2: currencies2, 3: currencies3, 4: currencies4} {
-		if strings.Contains(list, " "+code+" ") {
-			return digits, true
+// minorUnits gives the number of decimal digits of each currency's minor unit.
+var minorUnits = func() map[string]int {
+	m := map[string]int{}
+	for digits, list := range [...]string{0: currencies0, 2: currencies2, 3: currencies3, 4: currencies4} {
+		for _, code := range strings.Fields(list) {
+			m[code] = digits
 		}
 	}
-	return 0, false
-}
+	return m
+}()
 
-func (r *Report) money(p *Price) {
+// money checks a price, and that it is not above the cap of its currency.
+func (r *Report) money(p *Price, caps map[string]int64) {
 	if p == nil {
 		return
 	}
 	const at = "/price/amount_minor"
-	unit := "minor units of the currency, such as cents"
+	code, digits, known := "", 0, false
 	if p.Currency != nil {
-		code := capitals(*p.Currency)
-		if digits, ok := minorUnit(code); ok {
-			unit = "units of 1/" + "10000"[:1+digits] + " " + code
-			if digits == 0 {
-				unit = "whole " + code
+		code = capitals(*p.Currency)
+		if digits, known = minorUnits[code]; !known {
+			if instead := withdrawnCurrencies[code]; instead != "" {
+				r.errorf("/price/currency", "currency", instead, "this currency has been withdrawn")
+			} else {
+				r.errorf("/price/currency", "currency", "", "this is not the code of a currency in use (ISO 4217)")
 			}
-		} else if instead := withdrawnCurrencies[code]; instead != "" {
-			r.errorf("/price/currency", "currency", instead, "this currency has been withdrawn")
-		} else {
-			r.errorf("/price/currency", "currency", "", "this is not the code of a currency in use (ISO 4217)")
 		}
 	}
 	if a := p.AmountMinor; a != nil {
+		limit, capped := caps[code]
 		switch {
 		case *a != math.Trunc(*a):
-			r.errorf(at, "money", "", "an amount is a whole number, counted in %s", unit)
+			r.errorf(at, "money", "", "an amount is a whole number, counted in %s", minorName(code, digits, known))
 		case !(*a >= 0 && *a <= maxMinor):
-			r.errorf(at, "money", "", "an amount is from 0 to %d, counted in %s", int64(maxMinor), unit)
+			r.errorf(at, "money", "", "an amount is from 0 to %d, counted in %s", int64(maxMinor), minorName(code, digits, known))
 		case p.Currency == nil:
 			r.warnf("/price/currency", "money", "", "an amount means nothing without a currency")
+		case known && capped && int64(*a) > limit:
+			r.errorf(at, ruleUpload, strconv.FormatInt(limit, 10), "the price is above what the manufacturer's tier allows")
 		}
 	}
+}
+
+func minorName(code string, digits int, known bool) string {
+	switch {
+	case !known:
+		return "minor units of the currency, such as cents"
+	case digits == 0:
+		return "whole " + code
+	}
+	return "units of 1/" + "10000"[:1+digits] + " " + code
 }

@@ -1,11 +1,6 @@
 package catalog
 
-import (
-	"fmt"
-	"strings"
-
-	"golang.org/x/text/unicode/norm"
-)
+import "fmt"
 
 // Severity says whether a problem makes a document invalid.
 type Severity string
@@ -23,6 +18,7 @@ type Problem struct {
 	Severity Severity
 	Message  string // for a person; never quotes the value
 	Expected string // what would be right, where that can be told: "1" for a check digit
+	Source   string // where the rule comes from: "GS1 General Specifications 7.9"
 }
 
 // Report is what a validation found, in the order of the document's members.
@@ -31,70 +27,25 @@ type Report struct {
 	Warnings []Problem
 }
 
+// Reset empties r and keeps its memory, for the next document.
+func (r *Report) Reset() {
+	clear(r.Errors)
+	clear(r.Warnings)
+	r.Errors, r.Warnings = r.Errors[:0], r.Warnings[:0]
+}
+
 func (r *Report) errorf(pointer, rule, expected, format string, args ...any) {
-	r.Errors = append(r.Errors, Problem{pointer, rule, SeverityError, fmt.Sprintf(format, args...), expected})
+	r.Errors = append(r.Errors, Problem{pointer, rule, SeverityError, message(format, args), expected, sources[rule]})
 }
 
 func (r *Report) warnf(pointer, rule, expected, format string, args ...any) {
-	r.Warnings = append(r.Warnings, Problem{pointer, rule, SeverityWarning, fmt.Sprintf(format, args...), expected})
+	r.Warnings = append(r.Warnings, Problem{pointer, rule, SeverityWarning, message(format, args), expected, sources[rule]})
 }
 
-// maxValue bounds the length, in bytes, of a value that is looked at: no identifier is
-// nearly as long.
-const maxValue = 256
-
-// tooLong stands for a value that is; no rule accepts it.
-const tooLong = "\x00"
-
-// normal is s without surrounding space, in NFKC, or tooLong.
-func normal(s string) string {
-	if len(s) > maxValue {
-		return tooLong
+// message leaves a format without arguments as it is: most are, and files hold many problems.
+func message(format string, args []any) string {
+	if len(args) == 0 {
+		return format
 	}
-	return strings.TrimSpace(norm.NFKC.String(s))
-}
-
-// capitals is normal in capitals.
-func capitals(s string) string { return strings.ToUpper(normal(s)) }
-
-var separators = strings.NewReplacer(" ", "", ".", "", "-", "")
-
-// compact is capitals without spaces, dots and dashes.
-func compact(s string) string { return separators.Replace(capitals(s)) }
-
-func allDigits(s string) bool { return onlyOf(s, '0', '9') }
-
-func allCapitals(s string) bool { return onlyOf(s, 'A', 'Z') }
-
-func onlyOf(s string, from, to byte) bool {
-	for i := range len(s) {
-		if s[i] < from || s[i] > to {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// alphanumeric reports whether s is made of 0-9 and A-Z only.
-func alphanumeric(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'A' || c > 'Z') {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// mod97 is the number that s stands for with A=10 ... Z=35, modulo 97 (ISO 7064). s must be
-// alphanumeric.
-func mod97(s string) int {
-	n := 0
-	for i := range len(s) {
-		if c := s[i]; c <= '9' {
-			n = (n*10 + int(c-'0')) % 97
-		} else {
-			n = (n*100 + int(c-'A') + 10) % 97
-		}
-	}
-	return n
+	return fmt.Sprintf(format, args...)
 }

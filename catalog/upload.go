@@ -1,26 +1,50 @@
 package catalog
 
-import (
-	"fmt"
-	"path"
-	"regexp"
-	"slices"
-	"strings"
-	"unicode"
-)
-
-var (
-	skuForm         = regexp.MustCompile(`^[A-Z0-9][A-Z0-9._-]{0,63}$`)
-	productTypeForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
-)
+import "time"
 
 // ruleUpload is the rule for what belongs to an upload rather than to a standard.
 const ruleUpload = "upload"
 
 func (r *Report) sku(v *string) {
-	if v != nil && !skuForm.MatchString(capitals(*v)) {
+	if v == nil {
+		return
+	}
+	if _, ok := NormalSKU(*v); !ok {
 		r.errorf("/sku", ruleUpload, "", "a SKU is 1 to 64 of A-Z, 0-9, dot, dash and underscore, the first a letter or digit")
 	}
+}
+
+// NormalSKU gives a SKU as it is stored and compared: in capitals. ok is false if v is no SKU.
+func NormalSKU(v string) (sku string, ok bool) {
+	s := capitals(v)
+	if s == "" || len(s) > 64 || !alphanumeric(s[:1]) {
+		return "", false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'A' || c > 'Z') && c != '.' && c != '_' && c != '-' {
+			return "", false
+		}
+	}
+	return s, true
+}
+
+// manufacturedOn checks a date and gives it; now stands for one that is missing or wrong. The
+// day may have begun elsewhere already: the first time zone is 14 hours ahead of UTC.
+func (r *Report) manufacturedOn(v *string, now time.Time) time.Time {
+	if v == nil {
+		return now
+	}
+	const at = "/manufactured_on"
+	day, err := time.Parse(time.DateOnly, normal(*v))
+	switch {
+	case err != nil:
+		r.errorf(at, ruleUpload, "", "write the date as year, month and day: 2026-03-10 (ISO 8601)")
+	case day.After(now.Add(14 * time.Hour)):
+		r.errorf(at, ruleUpload, "", "the date is in the future")
+	default:
+		return day
+	}
+	return now
 }
 
 func (r *Report) descriptionFormat(v *string) {
@@ -33,57 +57,22 @@ func (r *Report) productType(v *string) string {
 		return ""
 	}
 	s := word(*v)
-	if !productTypeForm.MatchString(s) {
+	if !typeWord(s) {
 		r.errorf("/product_type", ruleUpload, "", "a product type is a word of a-z, 0-9 and underscore")
 		return ""
 	}
 	return s
 }
 
-// imageTypes are the image formats accepted, by content type, with the endings of their
-// names. SVG is not one: it is a document that can hold scripts.
-var imageTypes = map[string][]string{
-	"image/jpeg": {".jpg", ".jpeg"},
-	"image/png":  {".png"},
-	"image/webp": {".webp"},
-	"image/avif": {".avif"},
-	"image/gif":  {".gif"},
-}
-
-func (r *Report) images(images []Image) {
-	for i, img := range images {
-		at := fmt.Sprintf("/images/%d", i)
-		var ending string
-		if img.Name != nil {
-			name := normal(*img.Name)
-			ending = strings.ToLower(path.Ext(name))
-			if name == "" || strings.ContainsAny(name, `/\`) || strings.ContainsFunc(name, unicode.IsControl) {
-				r.errorf(at+"/name", ruleUpload, "", "an image's name is 1 to %d bytes without slashes and control characters", maxValue)
-				continue
-			}
-			if !knownEnding(ending) {
-				r.errorf(at+"/name", ruleUpload, ".jpg, .png, .webp, .avif, .gif", "this kind of image is not accepted")
-				continue
-			}
-		}
-		if img.ContentType == nil {
-			continue
-		}
-		endings, ok := imageTypes[strings.ToLower(normal(*img.ContentType))]
-		switch {
-		case !ok:
-			r.errorf(at+"/content_type", ruleUpload, "image/jpeg, image/png, image/webp, image/avif, image/gif", "this kind of image is not accepted")
-		case img.Name != nil && !slices.Contains(endings, ending):
-			r.errorf(at+"/content_type", ruleUpload, "", "the content type does not fit the name's ending")
+// typeWord reports whether s is a letter and up to 63 letters, digits and underscores.
+func typeWord(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (i == 0 || (c < '0' || c > '9') && c != '_') {
+			return false
 		}
 	}
-}
-
-func knownEnding(ending string) bool {
-	for _, endings := range imageTypes {
-		if slices.Contains(endings, ending) {
-			return true
-		}
-	}
-	return false
+	return true
 }

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -82,33 +81,35 @@ func (r *Report) vat(v *string) {
 }
 
 // expected finds the check characters that would be right, "" if not exactly one set of
-// them would.
+// them would. It tries those of the kind, digits or a letter, that stands there.
 func (v vatRule) expected(s string) string {
-	if v.length == 0 {
-		return ""
-	}
 	place := v.place
 	if place < 0 {
 		place += len(s)
 	}
-	if place+v.length > len(s) {
+	if v.length == 0 || place+v.length > len(s) {
 		return ""
 	}
-	candidates := 100
-	if v.length == 1 {
-		candidates = 36
+	first, count := byte('0'), 10
+	switch {
+	case v.length == 2:
+		count = 100
+	case s[place] >= 'A':
+		first, count = 'A', 26
 	}
 	found := ""
-	for n := range candidates {
-		check := strings.ToUpper(strconv.FormatInt(int64(n), 36))
-		if v.length == 2 {
-			check = string([]byte{byte('0' + n/10), byte('0' + n%10)})
+	try := []byte(s)
+	for n := range count {
+		if v.length == 1 {
+			try[place] = first + byte(n)
+		} else {
+			try[place], try[place+1] = '0'+byte(n/10), '0'+byte(n%10)
 		}
-		if try := s[:place] + check + s[place+v.length:]; v.form.MatchString(try) && v.valid(try) {
+		if t := string(try); v.form.MatchString(t) && v.valid(t) {
 			if found != "" {
 				return ""
 			}
-			found = check
+			found = t[place : place+v.length]
 		}
 	}
 	return found
