@@ -37,9 +37,11 @@ var (
 func ForwardAuth(g *Gateway, d Dialect) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, err := g.ask(r, d)
+		defer v.Hold.Leave() // the request itself is out of sight from here on
 		client := makerguard.ClientFrom(r.Context())
 		if err != nil {
 			middleware.LogFailure(r.Context(), g.cfg.Logger, err)
+			middleware.SetRefusal(w.Header(), err)
 			problem.Write(w, err, client.RequestID)
 			return
 		}
@@ -57,6 +59,7 @@ func ForwardAuth(g *Gateway, d Dialect) http.Handler {
 		for i, name := range identityHeaders {
 			h[name] = []string{values[i]}
 		}
+		middleware.SetBurst(h, v.Hold.Burst())
 		middleware.SetRateLimit(h, g.cfg.Gate.Now(), v.Allowances...)
 		w.WriteHeader(http.StatusOK)
 	})

@@ -56,8 +56,8 @@ func (p *parts) Usage(context.Context, makerguard.MeterAccount, []makerguard.Met
 	return makerguard.Period{}, nil, errors.New("not asked for")
 }
 
-func (p *parts) Record(_ context.Context, _ *makerguard.Principal, _ makerguard.Client, fs []makerguard.Finding) ([]makerguard.Threat, error) {
-	p.logged += len(fs)
+func (p *parts) Record(_ context.Context, s threat.Sighting) ([]makerguard.Threat, error) {
+	p.logged += len(s.Blocked) + len(s.Watched)
 	return nil, p.logErr
 }
 

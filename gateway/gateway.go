@@ -28,13 +28,14 @@ type Identifier interface {
 	Identity(p *makerguard.Principal) (string, error)
 }
 
-// Config is what a Gateway is made of. All fields are required but Logger.
+// Config is what a Gateway is made of. All fields are required but Limits and Logger.
 type Config struct {
 	Authenticator middleware.Authenticator
 	Gate          *middleware.Gate // decides by its Access's policy, whose routes are followed
 	Inspection    *middleware.Inspection
 	Identifier    Identifier
 	Proxies       middleware.Proxies // who may ask forward-auth
+	Limits        *middleware.Limits // on rates; nil: none
 	Logger        *slog.Logger
 }
 
@@ -63,11 +64,32 @@ type Request struct {
 type Verdict struct {
 	Principal  *makerguard.Principal // nil on a public route
 	Allowances []middleware.Allowance
+	// Hold is the request's part in limits, to be left when the request has ended.
+	Hold middleware.Hold
 }
 
 // Decide answers for a request: a Verdict, or the error that answers its sender. Uses are
 // counted when it returns.
 func (g *Gateway) Decide(ctx context.Context, r Request) (Verdict, error) {
+	var hold middleware.Hold
+	passed := false
+	defer func() {
+		if !passed {
+			hold.Leave()
+		}
+	}()
+	v, err := g.decide(ctx, r, &hold)
+	if err != nil {
+		return Verdict{}, err
+	}
+	passed, v.Hold = true, hold
+	return v, nil
+}
+
+func (g *Gateway) decide(ctx context.Context, r Request, hold *middleware.Hold) (Verdict, error) {
+	if err := g.cfg.Limits.Address(ctx, hold); err != nil {
+		return Verdict{}, err
+	}
 	if err := CheckTarget(r.Target); err != nil {
 		return Verdict{}, err
 	}
@@ -83,8 +105,16 @@ func (g *Gateway) Decide(ctx context.Context, r Request) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
+	early, late := rbac.Split(route.Rates)
+	if err := g.cfg.Limits.Route(ctx, hold, early); err != nil {
+		return Verdict{}, err
+	}
 	var p *makerguard.Principal
-	if !route.Public {
+	if route.Public {
+		if err := g.cfg.Limits.Route(ctx, hold, late); err != nil {
+			return Verdict{}, err
+		}
+	} else {
 		tok, err := middleware.Bearer(r.Header)
 		if err != nil {
 			return Verdict{}, err
@@ -95,6 +125,9 @@ func (g *Gateway) Decide(ctx context.Context, r Request) (Verdict, error) {
 		if p, err = g.cfg.Authenticator.Authenticate(ctx, tok); err != nil {
 			return Verdict{}, err
 		}
+		if err := g.cfg.Limits.Caller(ctx, hold, p, late); err != nil {
+			return Verdict{}, err
+		}
 		if route.denied {
 			return Verdict{}, &makerguard.Error{
 				Code: makerguard.InsufficientPermissions, Message: "no rule of the policy allows this route",
@@ -102,7 +135,7 @@ func (g *Gateway) Decide(ctx context.Context, r Request) (Verdict, error) {
 			}
 		}
 	}
-	if err := g.inspect(ctx, p, route, u, r.Header); err != nil {
+	if err := g.inspect(ctx, p, route, r.Method, u, r.Header); err != nil {
 		return Verdict{}, err
 	}
 	if route.Public {
@@ -120,14 +153,14 @@ func (g *Gateway) Decide(ctx context.Context, r Request) (Verdict, error) {
 	return Verdict{Principal: p, Allowances: pass.Allowances()}, nil
 }
 
-func (g *Gateway) inspect(ctx context.Context, p *makerguard.Principal, route *route, u *url.URL, h http.Header) error {
+func (g *Gateway) inspect(ctx context.Context, p *makerguard.Principal, route *route, method string, u *url.URL, h http.Header) error {
 	if route.Inspect == rbac.InspectOff {
 		return nil
 	}
 	in := *g.cfg.Inspection
 	in.Monitor = in.Monitor || route.Inspect == rbac.InspectMonitor
 	if found := in.Head(nil, u.Path, u.RawQuery, h); len(found) > 0 {
-		return in.Refuse(ctx, p, found)
+		return in.Refuse(ctx, p, method+" "+u.EscapedPath(), found)
 	}
 	return nil
 }

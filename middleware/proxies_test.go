@@ -39,6 +39,15 @@ func TestClientIP(t *testing.T) {
 		{"IPv6", trusted, "[2001:db8::1]:1", []string{"2001:4860::8888"}, "2001:4860::8888"},
 		{"IPv4 in IPv6", trusted, "[::ffff:10.1.1.1]:1", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
 		{"zone dropped", trusted, "[fe80::1%eth0]:1", nil, "fe80::1"},
+		{"zone of a hop dropped", trusted, "10.1.1.1:1", []string{"fe80::2%25eth0, fe80::1%eth0"}, "fe80::1"},
+		{"IPv6, forged left", trusted, "[2001:db8::1]:1", []string{"2001:db8:ffff::1, 2001:4860::8888, 2001:db8::2"}, "2001:4860::8888"},
+		{"spaces and tabs", trusted, "10.1.1.1:1", []string{" 1.2.3.4 ,\t198.51.100.1\t"}, "198.51.100.1"},
+		{"several lines, forged first", trusted, "10.1.1.1:1", []string{"1.2.3.4, 5.6.7.8", "198.51.100.1", "10.9.9.9"}, "198.51.100.1"},
+		{"an empty line", trusted, "10.1.1.1:1", []string{"198.51.100.1", ""}, "198.51.100.1"},
+		{"an empty hop", trusted, "10.1.1.1:1", []string{"198.51.100.1, , 10.9.9.9"}, "10.9.9.9"},
+		{"a hop with a port", trusted, "10.1.1.1:1", []string{"1.2.3.4, 198.51.100.1:4711"}, "10.1.1.1"},
+		{"an IPv6 hop with a port", trusted, "10.1.1.1:1", []string{"1.2.3.4, [2001:4860::8888]:4711"}, "10.1.1.1"},
+		{"a hop that hides", trusted, "10.1.1.1:1", []string{"198.51.100.1, unknown, 10.9.9.9"}, "10.9.9.9"},
 		{"no address", trusted, "@", []string{"198.51.100.1"}, ""},
 	} {
 		r := &http.Request{RemoteAddr: tc.peer, Header: http.Header{"X-Forwarded-For": tc.forward}}
@@ -61,6 +70,20 @@ func TestClientIP_ForgeriesChangeNothing(t *testing.T) {
 			if got := ps.ClientIP(r); got != peer.want {
 				t.Fatalf("ClientIP from %s = %q, want %q", peer.addr, got, peer.want)
 			}
+		}
+	}
+}
+
+// Forwarded (RFC 7239) and the headers of some vendors are not read, whoever sends them: of two
+// sources, one could be the client's.
+//
+// goal: V15.3.4
+func TestClientIP_ReadsOneHeaderAlone(t *testing.T) {
+	ps := proxies(t, "10.0.0.0/8")
+	for _, name := range []string{"Forwarded", "X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Client-Ip"} {
+		r := &http.Request{RemoteAddr: "10.0.0.1:1", Header: http.Header{name: {"198.51.100.1"}}}
+		if got := ps.ClientIP(r); got != "10.0.0.1" {
+			t.Errorf("with %s alone: ClientIP = %q, want the proxy's 10.0.0.1", name, got)
 		}
 	}
 }

@@ -41,6 +41,7 @@ type spec struct {
 	tiers         [tierCount]tierSpec
 	roles         [roleCount]roleSpec
 	platformRoles [roleCount]roleSpec
+	rates         []Rate
 	routes        []Route
 	def           Default
 }
@@ -55,6 +56,7 @@ type tierSpec struct {
 	limits                     map[makerguard.Meter]int64
 	sessions, members, apiKeys int64
 	mfa                        bool
+	rates                      []Rate
 }
 
 type roleSpec struct {
@@ -254,7 +256,7 @@ func (p *parser) number(n *yaml.Node, pointer string, unlimited bool) (int64, bo
 }
 
 func (p *parser) policy(root *yaml.Node) {
-	keys := []string{"version", "permissions", "meters", "tiers", "roles", "routes", "default"}
+	keys := []string{"version", "permissions", "meters", "tiers", "roles", "rates", "routes", "default"}
 	sections := make(map[string]entry)
 	for _, e := range p.mapping(root, "", keys...) {
 		sections[e.key] = e
@@ -276,6 +278,9 @@ func (p *parser) policy(root *yaml.Node) {
 	}
 	if e, ok := sections["roles"]; ok {
 		p.roles(e, &p.spec.roles, false)
+	}
+	if e, ok := sections["rates"]; ok {
+		p.spec.rates = p.rates(e, everywhere)
 	}
 	p.spec.def = DefaultAllow
 	if e, ok := sections["routes"]; ok {
@@ -372,7 +377,7 @@ func (p *parser) knowsMeter(name makerguard.Meter) bool {
 func (p *parser) tiers(e entry) {
 	for _, te := range p.mapping(e.value, e.pointer, names(tierNames[:])...) {
 		t, _ := tierIndex(makerguard.Tier(te.key))
-		keys := []string{"permissions", "limits", "entitlements", "mfa"}
+		keys := []string{"permissions", "limits", "entitlements", "mfa", "rates"}
 		if t == tierPlatform {
 			keys = append(keys, "roles")
 		}
@@ -423,6 +428,8 @@ func (p *parser) tierField(t int, f entry) {
 		}
 	case "roles":
 		p.roles(f, &p.spec.platformRoles, true)
+	case "rates":
+		tier.rates = p.rates(f, tierPlace(tierNames[t]))
 	}
 }
 
@@ -461,7 +468,7 @@ func (p *parser) routes(e entry) {
 	seen := make(map[string]int)
 	for i, n := range p.list(e.value, e.pointer, maxRoutes) {
 		ptr := item(e.pointer, i)
-		fields := p.mapping(n, ptr, "match", "permission", "meter", "inspect", "step_up", "public")
+		fields := p.mapping(n, ptr, "match", "permission", "meter", "inspect", "step_up", "public", "rates")
 		if n.Kind != yaml.MappingNode {
 			continue
 		}
@@ -482,6 +489,9 @@ func (p *parser) routes(e entry) {
 		}
 		if !r.Public && r.Permission == "" {
 			r.Permission = Authenticated
+		}
+		if f := slices.IndexFunc(fields, func(f entry) bool { return f.key == "rates" }); f >= 0 {
+			r.Rates = p.rates(fields[f], routePlace(r)) // after match and public, which it depends on
 		}
 		p.spec.routes = append(p.spec.routes, r)
 	}

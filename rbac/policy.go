@@ -119,6 +119,10 @@ type Policy struct {
 	tiers       [tierCount]tierTerms
 	routes      []Route
 	def         Default
+
+	addressRates []Rate            // asked of every request
+	otherRates   []Rate            // asked of every caller
+	callerRates  [tierCount][]Rate // otherRates and the tier's
 }
 
 // tierTerms is what a tier gives besides permissions.
@@ -162,6 +166,7 @@ func compile(s *spec, source []byte) *Policy {
 	for t, ts := range s.tiers {
 		p.tiers[t] = tierTerms{limits: ts.limits, sessions: ts.sessions, members: ts.members, apiKeys: ts.apiKeys, mfa: ts.mfa}
 	}
+	p.compileRates(s)
 	p.rows = newRowTable(len(p.permissions) + 1)
 	for _, perm := range p.permissions {
 		p.rows.add(perm, compileRow(s, perm))
@@ -283,14 +288,31 @@ type Change struct {
 	After      bool
 }
 
-// Diff lists what each tier and role gain or lose when after replaces before.
-func Diff(before, after *Policy) []Change {
+// DiffPrincipal lists what pr gains or loses when after replaces before.
+func DiffPrincipal(before, after *Policy, pr *makerguard.Principal) []Change {
+	var changes []Change
+	for _, perm := range knownToEither(before, after) {
+		b, a := before.Decide(pr, perm).Allowed, after.Decide(pr, perm).Allowed
+		if b != a {
+			changes = append(changes, Change{Tier: pr.Tier, Role: pr.Role, Permission: perm, Before: b, After: a})
+		}
+	}
+	return changes
+}
+
+func knownToEither(before, after *Policy) []makerguard.Permission {
 	known := slices.Clone(after.permissions)
 	for _, perm := range before.permissions {
 		if !slices.Contains(known, perm) {
 			known = append(known, perm)
 		}
 	}
+	return known
+}
+
+// Diff lists what each tier and role gain or lose when after replaces before.
+func Diff(before, after *Policy) []Change {
+	known := knownToEither(before, after)
 	var changes []Change
 	for t, tier := range tierNames {
 		for r, role := range roleNames {

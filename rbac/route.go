@@ -52,6 +52,9 @@ type Route struct {
 	StepUp time.Duration
 	// Public lets anyone pass, authenticated or not.
 	Public bool
+	// Rates limit the requests on this route, besides what limits all requests. They are
+	// in the order in which they are to be asked; nobody may change them.
+	Rates []Rate
 }
 
 // maxStepUp bounds Route.StepUp: no session lives longer.
