@@ -161,16 +161,10 @@ func (s *Store) Manufacturer(ctx context.Context, id makerguard.ManufacturerID) 
 // Manufacturers implements account.Store. A search reads every manufacturer after the
 // given one until limit are found.
 func (s *Store) Manufacturers(ctx context.Context, q string, after makerguard.ManufacturerID, limit int) ([]makerguard.Manufacturer, error) {
-	var list []makerguard.Manufacturer
-	err := s.read.rows(ctx, func(row scanner) error {
-		var m makerguard.Manufacturer
-		err := row.Scan(manufacturerInto(&m)...)
-		list = append(list, m)
-		return err
-	}, `SELECT `+manufacturerColumns+` FROM manufacturers f
+	all, err := list(ctx, s.read, manufacturerInto, `SELECT `+manufacturerColumns+` FROM manufacturers f
 		WHERE f.id > ?1 AND f.id <> ?2 AND (instr(f.folded_name, ?3) > 0 OR instr(lower(f.id), ?3) > 0)
 		ORDER BY f.id LIMIT ?4`, after, makerguard.PlatformID, strings.ToLower(q), max(limit, 0))
-	return list, storeError("listing manufacturers", err)
+	return all, storeError("listing manufacturers", err)
 }
 
 // Member implements account.Store.
@@ -185,25 +179,35 @@ func (s *Store) Member(ctx context.Context, mfr makerguard.ManufacturerID, id ma
 
 // Members implements account.Store.
 func (s *Store) Members(ctx context.Context, mfr makerguard.ManufacturerID) ([]makerguard.Member, error) {
-	var list []makerguard.Member
+	var all []makerguard.Member
 	err := s.read.rows(ctx, func(row scanner) error {
 		var r memberRow
 		err := row.Scan(r.into()...)
-		list = append(list, r.member())
+		all = append(all, r.member())
 		return err
 	}, `SELECT `+memberColumns+` FROM members m WHERE m.manufacturer_id = ? ORDER BY m.id`, mfr)
-	return list, storeError("listing members", err)
+	return all, storeError("listing members", err)
+}
+
+// SetRole implements account.Store.
+func (s *Store) SetRole(ctx context.Context, mfr makerguard.ManufacturerID, id makerguard.MemberID, role makerguard.Role, now time.Time) error {
+	return s.write(ctx, "setting a role", func(t tx) error {
+		if err := updateMember(t, mfr, id,
+			conflict("A manufacturer needs an owner: make somebody else owner first."),
+			`UPDATE members SET role = ?1, updated_at = ?2 WHERE manufacturer_id = ?3 AND id = ?4
+				AND (?1 = ?5 OR EXISTS (SELECT 1 FROM members o WHERE o.manufacturer_id = ?3 AND o.id <> ?4 AND o.role = ?5))`,
+			role, micros(now), mfr, id, makerguard.RoleOwner); err != nil {
+			return err
+		}
+		return s.announce(t, makerguard.Change{Kind: makerguard.MemberChanged, ManufacturerID: mfr, MemberID: id})
+	})
 }
 
 // SetTier implements account.Store.
 func (s *Store) SetTier(ctx context.Context, id makerguard.ManufacturerID, tier makerguard.Tier, now time.Time) error {
 	return s.write(ctx, "setting a tier", func(t tx) error {
-		n, err := t.exec(`UPDATE manufacturers SET tier = ?, updated_at = ? WHERE id = ?`, tier, micros(now), id)
-		if err != nil {
+		if err := t.must(missing(noManufacturer), `UPDATE manufacturers SET tier = ?, updated_at = ? WHERE id = ?`, tier, micros(now), id); err != nil {
 			return err
-		}
-		if n == 0 {
-			return &makerguard.Error{Code: makerguard.NotFound, Message: noManufacturer}
 		}
 		return s.announce(t, makerguard.Change{Kind: makerguard.ManufacturerChanged, ManufacturerID: id})
 	})
@@ -212,12 +216,9 @@ func (s *Store) SetTier(ctx context.Context, id makerguard.ManufacturerID, tier 
 // SetStatus implements account.Store.
 func (s *Store) SetStatus(ctx context.Context, id makerguard.ManufacturerID, status makerguard.Status, reason string, now time.Time) error {
 	return s.write(ctx, "setting a status", func(t tx) error {
-		n, err := t.exec(`UPDATE manufacturers SET status = ?, status_reason = ?, updated_at = ? WHERE id = ?`, status, reason, micros(now), id)
-		if err != nil {
+		if err := t.must(missing(noManufacturer), `UPDATE manufacturers SET status = ?, status_reason = ?, updated_at = ? WHERE id = ?`,
+			status, reason, micros(now), id); err != nil {
 			return err
-		}
-		if n == 0 {
-			return &makerguard.Error{Code: makerguard.NotFound, Message: noManufacturer}
 		}
 		if status != makerguard.StatusActive {
 			if _, err := t.exec(`UPDATE sessions SET revoked_at = ?, revoke_reason = 'suspension' WHERE manufacturer_id = ? AND revoked_at IS NULL`,

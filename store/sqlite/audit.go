@@ -11,6 +11,17 @@ import (
 // maxAuditEntries is the most that AuditEntries lists at once.
 const maxAuditEntries = 1000
 
+const auditColumns = `manufacturer_id, seq, id, at, action, outcome, actor_kind, actor_id, target, ip, request_id, detail, hash`
+
+// auditInto lists where auditColumns go.
+func auditInto(e *makerguard.AuditEntry) []any {
+	return []any{
+		&e.ManufacturerID, &e.Seq, &e.ID,
+		intoTime{&e.At},
+		&e.Action, &e.Outcome, &e.ActorKind, &e.ActorID, &e.Target, &e.IP, &e.RequestID, &e.Detail, &e.Hash,
+	}
+}
+
 // AuditHead implements audit.Store.
 func (s *Store) AuditHead(ctx context.Context, mfr makerguard.ManufacturerID) (seq int64, hash []byte, err error) {
 	err = s.read.row(ctx, `SELECT seq, hash FROM audit_heads WHERE manufacturer_id = ?`, mfr).Scan(&seq, &hash)
@@ -31,14 +42,10 @@ func (s *Store) AppendAudit(ctx context.Context, e makerguard.AuditEntry) error 
 		if e.Seq == 1 {
 			move = `INSERT INTO audit_heads (manufacturer_id, seq, hash) VALUES (?1, ?2, ?3) ON CONFLICT (manufacturer_id) DO NOTHING`
 		}
-		n, err := t.exec(move, e.ManufacturerID, e.Seq, blob(e.Hash))
-		if err != nil {
+		if err := t.must(conflict("Another entry was written first: try again."), move, e.ManufacturerID, e.Seq, blob(e.Hash)); err != nil {
 			return err
 		}
-		if n == 0 {
-			return &makerguard.Error{Code: makerguard.Conflict, Message: "Another entry was written first: try again."}
-		}
-		_, err = t.exec(`INSERT INTO audit_entries (manufacturer_id, seq, id, at, action, outcome, actor_kind, actor_id, target, ip, request_id, detail, hash)
+		_, err := t.exec(`INSERT INTO audit_entries (`+auditColumns+`)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			e.ManufacturerID, e.Seq, e.ID, micros(e.At), e.Action, e.Outcome, e.ActorKind, e.ActorID, e.Target, e.IP, e.RequestID, e.Detail, blob(e.Hash))
 		return err
@@ -51,15 +58,8 @@ func (s *Store) AuditEntries(ctx context.Context, f makerguard.AuditFilter) ([]m
 	if before == 0 {
 		before = 1<<63 - 1
 	}
-	var list []makerguard.AuditEntry
-	err := s.read.rows(ctx, func(row scanner) error {
-		var e makerguard.AuditEntry
-		err := row.Scan(&e.ManufacturerID, &e.Seq, &e.ID, intoTime{&e.At}, &e.Action, &e.Outcome, &e.ActorKind, &e.ActorID, &e.Target,
-			&e.IP, &e.RequestID, &e.Detail, &e.Hash)
-		list = append(list, e)
-		return err
-	}, `SELECT manufacturer_id, seq, id, at, action, outcome, actor_kind, actor_id, target, ip, request_id, detail, hash
+	all, err := list(ctx, s.read, auditInto, `SELECT `+auditColumns+`
 		FROM audit_entries WHERE manufacturer_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?`,
 		f.ManufacturerID, before, min(max(f.Limit, 0), maxAuditEntries))
-	return list, storeError("listing an audit chain", err)
+	return all, storeError("listing an audit chain", err)
 }

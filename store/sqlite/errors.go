@@ -119,7 +119,17 @@ func openError(path string, err error) error {
 // found returns NotFound with message for the row that is not there, else err.
 func found(err error, message string) error {
 	if errors.Is(err, sql.ErrNoRows) {
-		return &makerguard.Error{Code: makerguard.NotFound, Message: message}
+		return missing(message)
 	}
 	return err
+}
+
+// missing is NotFound with message.
+func missing(message string) error {
+	return &makerguard.Error{Code: makerguard.NotFound, Message: message}
+}
+
+// conflict is Conflict with message.
+func conflict(message string) error {
+	return &makerguard.Error{Code: makerguard.Conflict, Message: message}
 }

@@ -56,3 +56,13 @@ func (s *Store) Plan(ctx context.Context, query string) ([]string, error) {
 
 // WhenFailing is storeError.
 var WhenFailing = storeError
+
+// Alter runs statements on the writer's connection, outside of any transaction.
+func (s *Store) Alter(ctx context.Context, queries ...string) error {
+	for _, q := range queries {
+		if _, err := s.writer.conn.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}

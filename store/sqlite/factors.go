@@ -52,7 +52,7 @@ func updateMember(t tx, mfr makerguard.ManufacturerID, id makerguard.MemberID, r
 // SetPassword implements auth.Store.
 func (s *Store) SetPassword(ctx context.Context, p makerguard.PasswordUpdate) error {
 	return s.write(ctx, "setting a password", func(t tx) error {
-		refused := &makerguard.Error{Code: makerguard.Conflict, Message: "The password was changed meanwhile: sign in again."}
+		refused := conflict("The password was changed meanwhile: sign in again.")
 		if !p.EndSessions { // the same password, hashed anew
 			return updateMember(t, p.ManufacturerID, p.MemberID, refused,
 				`UPDATE members SET password_hash = ?, password_short = ?, updated_at = ?
@@ -90,7 +90,7 @@ func (s *Store) VerifyEmail(ctx context.Context, mfr makerguard.ManufacturerID, 
 func (s *Store) SetPendingTOTP(ctx context.Context, mfr makerguard.ManufacturerID, id makerguard.MemberID, sealed []byte, now time.Time) error {
 	return s.write(ctx, "starting a factor", func(t tx) error {
 		return updateMember(t, mfr, id,
-			&makerguard.Error{Code: makerguard.Conflict, Message: "A one-time-code generator is enrolled already: remove it first."},
+			conflict("A one-time-code generator is enrolled already: remove it first."),
 			`UPDATE members SET pending_totp = ?, updated_at = ? WHERE manufacturer_id = ? AND id = ? AND totp_seed IS NULL`,
 			blob(sealed), micros(now), mfr, id)
 	})
@@ -104,7 +104,7 @@ func (s *Store) ConfirmTOTP(ctx context.Context, mfr makerguard.ManufacturerID, 
 	}
 	return s.write(ctx, "confirming a factor", func(t tx) error {
 		if err := updateMember(t, mfr, id,
-			&makerguard.Error{Code: makerguard.Conflict, Message: "This enrolment is not pending any more: start again."},
+			conflict("This enrolment is not pending any more: start again."),
 			`UPDATE members SET totp_seed = pending_totp, totp_confirmed_at = ?1, totp_last_step = ?2, pending_totp = NULL, recovery_codes = ?3, updated_at = ?1
 			WHERE manufacturer_id = ?4 AND id = ?5 AND pending_totp = ?6`,
 			micros(now), step, codes, mfr, id, blob(pending)); err != nil {
@@ -117,13 +117,10 @@ func (s *Store) ConfirmTOTP(ctx context.Context, mfr makerguard.ManufacturerID, 
 // RemoveTOTP implements auth.Store.
 func (s *Store) RemoveTOTP(ctx context.Context, mfr makerguard.ManufacturerID, id makerguard.MemberID, except makerguard.SessionID, now time.Time) error {
 	return s.write(ctx, "removing a factor", func(t tx) error {
-		n, err := t.exec(`UPDATE members SET totp_seed = NULL, totp_confirmed_at = NULL, totp_last_step = 0, recovery_codes = '`+emptyList+`', updated_at = ?
-			WHERE manufacturer_id = ? AND id = ? AND totp_seed IS NOT NULL`, micros(now), mfr, id)
-		if err != nil {
+		if err := t.must(missing("No one-time-code generator is enrolled."),
+			`UPDATE members SET totp_seed = NULL, totp_confirmed_at = NULL, totp_last_step = 0, recovery_codes = '`+emptyList+`', updated_at = ?
+			WHERE manufacturer_id = ? AND id = ? AND totp_seed IS NOT NULL`, micros(now), mfr, id); err != nil {
 			return err
-		}
-		if n == 0 {
-			return &makerguard.Error{Code: makerguard.NotFound, Message: "No one-time-code generator is enrolled."}
 		}
 		return s.endForMember(t, mfr, id, except, "factor_reset", now)
 	})
@@ -208,11 +205,7 @@ func (s *Store) TryChallenge(ctx context.Context, tokenHash []byte, now time.Tim
 // ConsumeChallenge implements auth.Store.
 func (s *Store) ConsumeChallenge(ctx context.Context, tokenHash []byte) error {
 	return s.write(ctx, "consuming a challenge", func(t tx) error {
-		n, err := t.exec(`DELETE FROM challenges WHERE token_hash = ?`, blob(tokenHash))
-		if err == nil && n == 0 {
-			return &makerguard.Error{Code: makerguard.NotFound, Message: noChallenge}
-		}
-		return err
+		return t.must(missing(noChallenge), `DELETE FROM challenges WHERE token_hash = ?`, blob(tokenHash))
 	})
 }
 

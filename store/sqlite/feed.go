@@ -31,7 +31,7 @@ func (s *Store) Changes(ctx context.Context, after makerguard.Cursor) ([]makergu
 		return nil, "", &makerguard.Error{Code: makerguard.ValidationFailed, Message: "This is no cursor of this store."}
 	}
 	var (
-		list []makerguard.Change
+		news []makerguard.Change
 		last int64
 		gap  = from > 0
 	)
@@ -45,10 +45,10 @@ func (s *Store) Changes(ctx context.Context, after makerguard.Cursor) ([]makergu
 			gap = false
 			return nil
 		}
-		if from == 0 && len(list) == 0 {
+		if from == 0 && len(news) == 0 {
 			gap = last != 1
 		}
-		list = append(list, c)
+		news = append(news, c)
 		return nil
 	}, `SELECT seq, kind, manufacturer_id, member_id, session_id FROM changes WHERE seq >= ? ORDER BY seq`, from)
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *Store) Changes(ctx context.Context, after makerguard.Cursor) ([]makergu
 	if gap {
 		return s.everythingChanged(ctx)
 	}
-	return list, cursorAt(last), nil
+	return news, cursorAt(last), nil
 }
 
 func cursorAt(seq int64) makerguard.Cursor { return makerguard.Cursor(strconv.FormatInt(seq, 10)) }
@@ -68,8 +68,8 @@ func (s *Store) feedEnd(ctx context.Context) (seq int64, err error) {
 }
 
 // everythingChanged tells a reader that missed entries to forget all it knows: every
-// manufacturer, with its members and sessions, and all keys. It is rare, so it may read
-// whole tables.
+// manufacturer, with its members and sessions, all keys and rules, the policy and the
+// blocks. It is rare, so it may read whole tables.
 func (s *Store) everythingChanged(ctx context.Context) ([]makerguard.Change, makerguard.Cursor, error) {
 	const doing = "listing what may have changed"
 	// First the end, so that what is announced meanwhile comes again rather than never.
@@ -77,16 +77,13 @@ func (s *Store) everythingChanged(ctx context.Context) ([]makerguard.Change, mak
 	if err != nil {
 		return nil, "", storeError(doing, err)
 	}
-	var list []makerguard.Change
-	err = s.read.rows(ctx, func(row scanner) error {
-		var c makerguard.Change
-		err := row.Scan(&c.Kind, &c.ManufacturerID)
-		list = append(list, c)
-		return err
-	}, `SELECT ?, id FROM manufacturers UNION ALL SELECT DISTINCT ?, manufacturer_id FROM wrapped_keys`,
-		makerguard.ManufacturerChanged, makerguard.KeysChanged)
+	all, err := list(ctx, s.read, func(c *makerguard.Change) []any { return []any{&c.Kind, &c.ManufacturerID} }, `SELECT ?, id FROM manufacturers
+		UNION ALL SELECT DISTINCT ?, manufacturer_id FROM wrapped_keys
+		UNION ALL SELECT ?, manufacturer_id FROM rule_sets
+		UNION ALL VALUES (?, ''), (?, '')`,
+		makerguard.ManufacturerChanged, makerguard.KeysChanged, makerguard.RulesChanged, makerguard.PolicyChanged, makerguard.BlocksChanged)
 	if err != nil {
 		return nil, "", storeError(doing, err)
 	}
-	return list, cursorAt(end), nil
+	return all, cursorAt(end), nil
 }

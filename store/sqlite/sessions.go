@@ -62,14 +62,7 @@ func (s *Store) CreateSession(ctx context.Context, n makerguard.Session, limit i
 }
 
 func sessionIDs(t tx, query string, args ...any) ([]makerguard.SessionID, error) {
-	var ids []makerguard.SessionID
-	err := t.rows(func(row scanner) error {
-		var id makerguard.SessionID
-		err := row.Scan(&id)
-		ids = append(ids, id)
-		return err
-	}, query, args...)
-	return ids, err
+	return list(context.Background(), t.on, itself[makerguard.SessionID], query, args...)
 }
 
 // revokeOpen ends the live sessions of a member but one.
@@ -108,16 +101,10 @@ func (s *Store) LoadSession(ctx context.Context, id makerguard.SessionID) (maker
 
 // Sessions implements auth.Store.
 func (s *Store) Sessions(ctx context.Context, mfr makerguard.ManufacturerID, member makerguard.MemberID, now time.Time) ([]makerguard.Session, error) {
-	var list []makerguard.Session
-	err := s.read.rows(ctx, func(row scanner) error {
-		var ses makerguard.Session
-		err := row.Scan(sessionInto(&ses)...)
-		list = append(list, ses)
-		return err
-	}, `SELECT `+sessionColumns+` FROM sessions s
+	all, err := list(ctx, s.read, sessionInto, `SELECT `+sessionColumns+` FROM sessions s
 		WHERE s.manufacturer_id = ? AND s.member_id = ? AND s.revoked_at IS NULL AND s.expires_at > ?
 		ORDER BY s.created_at DESC, s.id DESC`, mfr, member, micros(now))
-	return list, storeError("listing sessions", err)
+	return all, storeError("listing sessions", err)
 }
 
 // AdvanceRefresh implements auth.Store. A session past its absolute limit is refused
@@ -141,7 +128,7 @@ func (s *Store) AdvanceRefresh(ctx context.Context, mfr makerguard.ManufacturerI
 		return makerguard.Session{}, err
 	}
 	if !advanced {
-		return ses, &makerguard.Error{Code: makerguard.Conflict, Message: "The session has moved on or ended."}
+		return ses, conflict("The session has moved on or ended.")
 	}
 	return ses, nil
 }
@@ -192,49 +179,4 @@ func (s *Store) RevokeSessions(ctx context.Context, mfr makerguard.ManufacturerI
 		return 0, err
 	}
 	return len(ended), nil
-}
-
-const (
-	// expireChunk is how many rows of a kind one transaction of DeleteExpired removes, and
-	// expireChunks how many such transactions a call makes, so that others can write in
-	// between and a call ends.
-	expireChunk  = 500
-	expireChunks = 20
-
-	// keepChanges is how long the change feed goes back. A node whose cursor is older is
-	// told that everything changed.
-	keepChanges = time.Hour
-)
-
-// DeleteExpired implements auth.Store. It also removes idempotency keys and old entries
-// of the change feed. A call removes at most 10,000 rows of a kind.
-func (s *Store) DeleteExpired(ctx context.Context, now, keepSessionsSince time.Time) error {
-	for range expireChunks {
-		more := false
-		err := s.write(ctx, "deleting what has expired", func(t tx) error {
-			for _, d := range []struct {
-				query string
-				arg   time.Time
-			}{
-				{`DELETE FROM challenges WHERE token_hash IN (SELECT token_hash FROM challenges WHERE expires_at <= ? LIMIT ?)`, now},
-				{`DELETE FROM counters WHERE key IN (SELECT key FROM counters WHERE stale_at < ? LIMIT ?)`, now},
-				{`DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE revoked_at < ? LIMIT ?)`, keepSessionsSince},
-				{`DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE expires_at < ? LIMIT ?)`, keepSessionsSince},
-				{`DELETE FROM usage_keys WHERE rowid IN (SELECT rowid FROM usage_keys WHERE keep_until <= ? LIMIT ?)`, now},
-				// The newest entry stays: it tells where the feed ends.
-				{`DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE announced_at < ? AND seq < (SELECT MAX(seq) FROM changes) LIMIT ?)`, s.now().Add(-keepChanges)},
-			} {
-				n, err := t.exec(d.query, micros(d.arg), expireChunk)
-				if err != nil {
-					return err
-				}
-				more = more || n == expireChunk
-			}
-			return nil
-		})
-		if err != nil || !more {
-			return err
-		}
-	}
-	return nil
 }

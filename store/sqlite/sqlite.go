@@ -60,6 +60,18 @@ type Store struct {
 	writer  *writer
 }
 
+// Stats is what a Store did since it was opened.
+type Stats struct {
+	Queries int64 // run by readers
+	Changes int64 // atomic changes, refused ones too
+	Commits int64 // transactions, each with one sync of the disk, that carried them
+}
+
+// Stats tells what the store did so far.
+func (s *Store) Stats() Stats {
+	return Stats{Queries: s.read.ran.Load(), Changes: s.writer.changes.Load(), Commits: s.writer.commits.Load()}
+}
+
 // Open opens the store, brings its schema up to date and returns it ready for use. It
 // returns StoreUnavailable if the file or its directory cannot be made, read or
 // written, and Conflict if a newer version of makerguard wrote it; messages say what to do.
@@ -127,7 +139,7 @@ func openDB(path string, pragmas ...string) (*sql.DB, error) {
 			"journal_size_limit(67108864)", // bytes the log keeps after a burst
 		}, pragmas...),
 	}
-	dsn := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
+	dsn := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}
 	connector, err := sqlite.NewConnector(dsn.String())
 	if err != nil {
 		return nil, err

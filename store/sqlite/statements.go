@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"sync/atomic"
 )
 
 // scanner is a row, of one or of many.
@@ -32,6 +33,8 @@ type statements struct {
 
 	inUse  sync.RWMutex // held for reading while a statement runs
 	closed bool
+
+	ran atomic.Int64 // statements run so far
 }
 
 func newStatements(db preparer) *statements {
@@ -60,6 +63,7 @@ func (s *statements) use(ctx context.Context, query string, fn func(*sql.Stmt) e
 	if err != nil {
 		return err
 	}
+	s.ran.Add(1)
 	return fn(st)
 }
 
@@ -107,6 +111,21 @@ func (s *statements) rows(ctx context.Context, each func(scanner) error, query s
 		return errors.Join(rows.Err(), rows.Close())
 	})
 }
+
+// list runs a query and returns its rows, each scanned to where into says.
+func list[T any](ctx context.Context, on *statements, into func(*T) []any, query string, args ...any) ([]T, error) {
+	var all []T
+	err := on.rows(ctx, func(row scanner) error {
+		var v T
+		err := row.Scan(into(&v)...)
+		all = append(all, v)
+		return err
+	}, query, args...)
+	return all, err
+}
+
+// itself is where a row of one column goes.
+func itself[T any](v *T) []any { return []any{v} }
 
 // exec runs a statement and returns how many rows it changed.
 func (s *statements) exec(ctx context.Context, query string, args ...any) (changed int64, err error) {

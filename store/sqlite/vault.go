@@ -51,22 +51,12 @@ func (s *Store) Record(ctx context.Context, mfr makerguard.ManufacturerID, name 
 // DeleteRecord implements vault.Store.
 func (s *Store) DeleteRecord(ctx context.Context, mfr makerguard.ManufacturerID, name string) error {
 	return s.write(ctx, "deleting a record", func(t tx) error {
-		n, err := t.exec(`DELETE FROM vault_records WHERE manufacturer_id = ? AND name = ?`, mfr, name)
-		if err == nil && n == 0 {
-			return &makerguard.Error{Code: makerguard.NotFound, Message: noRecord}
-		}
-		return err
+		return t.must(missing(noRecord), `DELETE FROM vault_records WHERE manufacturer_id = ? AND name = ?`, mfr, name)
 	})
 }
 
 // Records implements vault.Store.
 func (s *Store) Records(ctx context.Context, mfr makerguard.ManufacturerID, after string, limit int) ([]makerguard.VaultRecord, error) {
-	var list []makerguard.VaultRecord
-	err := s.read.rows(ctx, func(row scanner) error {
-		var r makerguard.VaultRecord
-		err := row.Scan(recordInto(&r)...)
-		list = append(list, r)
-		return err
-	}, `SELECT `+recordColumns+` FROM vault_records WHERE manufacturer_id = ? AND name > ? ORDER BY name LIMIT ?`, mfr, after, max(limit, 0))
-	return list, storeError("listing records", err)
+	all, err := list(ctx, s.read, recordInto, `SELECT `+recordColumns+` FROM vault_records WHERE manufacturer_id = ? AND name > ? ORDER BY name LIMIT ?`, mfr, after, max(limit, 0))
+	return all, storeError("listing records", err)
 }

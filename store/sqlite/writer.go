@@ -24,12 +24,17 @@ func (t tx) row(query string, args ...any) scanner {
 	return t.on.row(context.Background(), query, args...)
 }
 
-func (t tx) rows(each func(scanner) error, query string, args ...any) error {
-	return t.on.rows(context.Background(), each, query, args...)
-}
-
 func (t tx) exec(query string, args ...any) (int64, error) {
 	return t.on.exec(context.Background(), query, args...)
+}
+
+// must runs a statement that is to change something, and returns refused if it did not.
+func (t tx) must(refused error, query string, args ...any) error {
+	n, err := t.exec(query, args...)
+	if err == nil && n == 0 {
+		return refused
+	}
+	return err
 }
 
 // The states of an intent.
@@ -60,6 +65,8 @@ type writer struct {
 
 	mu     sync.RWMutex // held for reading while sending on queue, for writing to close it
 	closed bool
+
+	changes, commits atomic.Int64 // so far
 }
 
 func newWriter(db *sql.DB, conn *sql.Conn, logger *slog.Logger) *writer {
@@ -204,6 +211,8 @@ func (w *writer) transact(batch []*intent) (err error) {
 		}
 	}
 	_, err = t.exec(`COMMIT`)
+	w.changes.Add(int64(len(batch)))
+	w.commits.Add(1)
 	return err
 }
 

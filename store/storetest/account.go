@@ -24,7 +24,7 @@ func testCreateManufacturer(e *env) {
 		e.same("Member", e.loadMember(m), m)
 	})
 	e.run("OKSparse", func(e *env) {
-		f := makerguard.Manufacturer{ID: makerguard.ManufacturerID(id.New("mfr"))}
+		f := makerguard.Manufacturer{ID: tenant()}
 		m := makerguard.Member{ID: makerguard.MemberID(id.New("mbr")), ManufacturerID: f.ID, EmailKey: id.New("mail")}
 		e.ok("CreateManufacturer", e.s.CreateManufacturer(e.ctx(), f, m))
 		got, err := e.s.Manufacturer(e.ctx(), f.ID)
@@ -244,6 +244,69 @@ func testMembers(e *env) {
 	got, err = e.s.Members(e.ctx(), "mfr_none")
 	e.ok("Members", err)
 	e.same("Members of nobody", got, []makerguard.Member(nil))
+}
+
+func testSetRole(e *env) {
+	// staff stores a manufacturer with members of the roles given.
+	staff := func(e *env, roles ...makerguard.Role) []makerguard.Member {
+		e.Helper()
+		f := e.manufacturer()
+		var list []makerguard.Member
+		for i, role := range roles {
+			m := e.member(f.ID)
+			m.Role = role
+			if i == 0 {
+				e.ok("CreateManufacturer", e.s.CreateManufacturer(e.ctx(), f, m))
+			} else {
+				e.ok("CreateMember", e.s.CreateMember(e.ctx(), m, makerguard.Unlimited))
+			}
+			list = append(list, m)
+		}
+		return list
+	}
+	set := func(e *env, m makerguard.Member, role makerguard.Role) error {
+		return e.s.SetRole(e.ctx(), m.ManufacturerID, m.ID, role, e.now.Add(time.Hour))
+	}
+	e.run("OK", func(e *env) {
+		ms := staff(e, makerguard.RoleOwner, makerguard.RoleViewer)
+		m := ms[1]
+		for _, role := range []makerguard.Role{makerguard.RoleAdmin, makerguard.RoleOwner, makerguard.RoleEditor} {
+			e.announces(func() { e.ok("SetRole", set(e, m, role)) },
+				makerguard.Change{Kind: makerguard.MemberChanged, ManufacturerID: m.ManufacturerID, MemberID: m.ID})
+			m.Role, m.UpdatedAt = role, e.now.Add(time.Hour)
+			e.same("Member", e.loadMember(m), m)
+		}
+		e.same("the owner", e.loadMember(ms[0]), ms[0])
+	})
+	e.run("ErrConflictLastOwner", func(e *env) {
+		staff(e, makerguard.RoleOwner) // another manufacturer's does not count
+		ms := staff(e, makerguard.RoleOwner, makerguard.RoleAdmin)
+		e.fails("SetRole of the only owner", set(e, ms[0], makerguard.RoleAdmin), makerguard.Conflict)
+		e.same("the owner", e.loadMember(ms[0]), ms[0])
+		e.ok("SetRole of the only owner to owner", set(e, ms[0], makerguard.RoleOwner))
+		e.ok("SetRole of a second owner", set(e, ms[1], makerguard.RoleOwner))
+		e.ok("SetRole of the first, then", set(e, ms[0], makerguard.RoleViewer))
+		e.fails("SetRole of the second", set(e, ms[1], makerguard.RoleViewer), makerguard.Conflict)
+	})
+	e.run("ErrNotFound", func(e *env) {
+		m := staff(e, makerguard.RoleOwner)[0]
+		m.ID = "mbr_none"
+		e.fails("SetRole of nobody", set(e, m, makerguard.RoleOwner), makerguard.NotFound)
+		m.ManufacturerID = "mfr_none"
+		e.fails("SetRole of nobody's member", set(e, m, makerguard.RoleViewer), makerguard.NotFound)
+	})
+	// goal: V15.4.2
+	e.run("RaceLeavesAnOwner", func(e *env) {
+		ms := staff(e, slices.Repeat([]makerguard.Role{makerguard.RoleOwner}, rivals)...)
+		e.exactly(rivals-1, race(rivals, func(i int) error { return set(e, ms[i], makerguard.RoleAdmin) }), makerguard.Conflict)
+		owners := 0
+		for _, m := range ms {
+			if e.loadMember(m).Role == makerguard.RoleOwner {
+				owners++
+			}
+		}
+		e.same("how many owners are left", owners, 1)
+	})
 }
 
 func testSetTier(e *env) {

@@ -7,13 +7,12 @@ import (
 	"time"
 
 	"github.com/makerguard/makerguard"
-	"github.com/makerguard/makerguard/internal/id"
 )
 
 // counter is a counter that nobody else uses.
 func (e *env) counter() makerguard.CounterKey {
 	return makerguard.CounterKey{
-		ManufacturerID: makerguard.ManufacturerID(id.New("mfr")), Meter: makerguard.APICalls,
+		ManufacturerID: tenant(), Meter: makerguard.APICalls,
 		Start: time.Date(e.now.Year(), e.now.Month(), 1, 0, 0, 0, 0, time.UTC),
 	}
 }
@@ -168,7 +167,7 @@ func testSpend(e *env) {
 		e.fails("Spend with a key used for another request", err, makerguard.IdempotencyMismatch)
 
 		foreign := req
-		foreign.ManufacturerID, foreign.Fingerprint = "mfr_other", []byte("three")
+		foreign.ManufacturerID, foreign.Fingerprint = tenant(), []byte("three")
 		e.same("another manufacturer's key", spend(e, foreign), makerguard.SpendResult{Spent: true, Used: 3})
 
 		req.Now = keep.Add(-tick)
@@ -207,19 +206,18 @@ func testSpend(e *env) {
 	})
 }
 
-// testLeaseAndSpend has 64 workers take units of one counter in both ways until it
+// testLeaseAndSpend has a crowd take units of one counter in both ways until it
 // refuses them: together they get the limit, no unit more or less.
 //
 // goal: V2.3.2 V15.4.2 V15.4.3
 func testLeaseAndSpend(e *env) {
 	const (
-		workers = 64
-		nodes   = 8
-		limit   = 1000
+		nodes = 8
+		limit = 1000
 	)
 	k := e.counter()
 	var used atomic.Int64
-	errs := race(workers, func(i int) error {
+	errs := race(crowd, func(i int) error {
 		if i%2 == 0 {
 			for {
 				res, err := e.s.Spend(e.ctx(), makerguard.SpendRequest{CounterKey: k, Limit: limit, Amount: 1, Now: e.now})
@@ -273,7 +271,7 @@ func testCounts(e *env) {
 	meter, month, foreign := k, k, k
 	meter.Meter = makerguard.MLRequests
 	month.Start = k.Start.AddDate(0, 1, 0)
-	foreign.ManufacturerID = "mfr_other"
+	foreign.ManufacturerID = tenant()
 	e.same("Counts of none", e.counts(e.now), []makerguard.Count(nil))
 	e.lease(makerguard.LeaseRequest{CounterKey: k, Node: "a", Limit: 100, Need: 1, Want: 10})
 	e.lease(makerguard.LeaseRequest{CounterKey: k, Node: "a", Limit: 100, Spent: 4})

@@ -13,6 +13,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -29,79 +30,135 @@ import (
 // tick is the precision that every backend must keep.
 const tick = time.Millisecond
 
+// subtest is a part of the suite. Each method of the store has the one of its name.
+type subtest struct {
+	name string
+	run  func(*env)
+	in   whose
+}
+
+// whose says whose store a subtest works in.
+type whose int
+
+const (
+	shared whose = iota // that of all others: it gets along with what they leave there, as they do
+	alone               // its own, empty at first
+)
+
+var subtests = []subtest{
+	{"CreateManufacturer", testCreateManufacturer, shared},
+	{"EnsureManufacturer", testEnsureManufacturer, shared},
+	{"CreateMember", testCreateMember, shared},
+	{"Manufacturer", testManufacturer, shared},
+	{"Manufacturers", testManufacturers, alone},
+	{"Member", testMember, shared},
+	{"Members", testMembers, shared},
+	{"SetRole", testSetRole, shared},
+	{"SetTier", testSetTier, shared},
+	{"SetStatus", testSetStatus, shared},
+
+	{"MemberByEmail", testMemberByEmail, shared},
+	{"MemberByID", testMemberByID, shared},
+	{"SetPassword", testSetPassword, shared},
+	{"VerifyEmail", testVerifyEmail, shared},
+	{"SetPendingTOTP", testSetPendingTOTP, shared},
+	{"ConfirmTOTP", testConfirmTOTP, shared},
+	{"RemoveTOTP", testRemoveTOTP, shared},
+	{"ConsumeTOTPStep", testConsumeTOTPStep, shared},
+	{"ConsumeRecoveryCode", testConsumeRecoveryCode, shared},
+	{"CreateChallenge", testCreateChallenge, shared},
+	{"Challenge", testChallenge, shared},
+	{"TryChallenge", testTryChallenge, shared},
+	{"ConsumeChallenge", testConsumeChallenge, shared},
+	{"CreateSession", testCreateSession, shared},
+	{"LoadSession", testLoadSession, shared},
+	{"Sessions", testSessions, shared},
+	{"AdvanceRefresh", testAdvanceRefresh, shared},
+	{"TouchSessions", testTouchSessions, shared},
+	{"RevokeSession", testRevokeSession, shared},
+	{"RevokeSessions", testRevokeSessions, shared},
+	{"BumpCounter", testBumpCounter, shared},
+	{"Counter", testCounter, shared},
+	{"ResetCounter", testResetCounter, shared},
+	{"DeleteExpired", testDeleteExpired, alone},
+
+	{"AuditHead", testAuditHead, shared},
+	{"AppendAudit", testAppendAudit, shared},
+	{"AuditEntries", testAuditEntries, shared},
+	{"AddKey", testAddKey, shared},
+	{"SetKeyState", testSetKeyState, shared},
+	{"Keys", testKeys, shared},
+	{"Changes", testChanges, alone},
+	{"Lease", testLease, shared},
+	{"Spend", testSpend, shared},
+	{"LeaseAndSpend", testLeaseAndSpend, shared},
+	{"Counts", testCounts, shared},
+	{"TakeRate", testTakeRate, shared},
+	{"AppendThreats", testAppendThreats, shared},
+	{"Threats", testThreats, alone},
+	{"Threat", testThreat, shared},
+	{"CountThreats", testCountThreats, shared},
+	{"DeleteThreats", testDeleteThreats, alone},
+	{"RuleSet", testRuleSet, shared},
+	{"PutRuleSet", testPutRuleSet, shared},
+	{"AddPoints", testAddPoints, shared},
+	{"PutBlock", testPutBlock, shared},
+	{"Blocks", testBlocks, alone},
+	{"LiftBlock", testLiftBlock, shared},
+	{"PutScore", testPutScore, shared},
+	{"Scores", testScores, shared},
+	{"PutRecord", testPutRecord, shared},
+	{"Record", testRecord, shared},
+	{"DeleteRecord", testDeleteRecord, shared},
+	{"Records", testRecords, shared},
+	{"CreateJob", testCreateJob, shared},
+	{"Job", testJob, shared},
+	{"ClaimJob", testClaimJob, alone},
+	{"SaveJob", testSaveJob, shared},
+	{"Policy", testPolicy, alone},
+	{"PutPolicy", testPutPolicy, shared},
+	{"Doctor", testDoctor, shared},
+	{"Ping", testPing, shared},
+	{"Close", testClose, alone},
+
+	{"TenantIsolation", testTenantIsolation, shared},
+	{"CaseSensitiveIDs", testCaseSensitiveIDs, shared},
+	{"Times", testTimes, shared},
+	{"HostileValues", testHostileValues, alone},
+	{"CanceledContext", testCanceledContext, shared},
+}
+
 // Run runs the suite. Open returns a new, empty store that no one else uses and
-// arranges for it to be closed when t ends; it is called once for each subtest.
+// arranges for it to be closed when t ends. Because that may take long, most subtests
+// share one.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
-	for _, test := range []struct {
-		name string
-		run  func(*env)
-	}{
-		{"CreateManufacturer", testCreateManufacturer},
-		{"EnsureManufacturer", testEnsureManufacturer},
-		{"CreateMember", testCreateMember},
-		{"Manufacturer", testManufacturer},
-		{"Manufacturers", testManufacturers},
-		{"Member", testMember},
-		{"Members", testMembers},
-		{"SetTier", testSetTier},
-		{"SetStatus", testSetStatus},
-
-		{"MemberByEmail", testMemberByEmail},
-		{"MemberByID", testMemberByID},
-		{"SetPassword", testSetPassword},
-		{"VerifyEmail", testVerifyEmail},
-		{"SetPendingTOTP", testSetPendingTOTP},
-		{"ConfirmTOTP", testConfirmTOTP},
-		{"RemoveTOTP", testRemoveTOTP},
-		{"ConsumeTOTPStep", testConsumeTOTPStep},
-		{"ConsumeRecoveryCode", testConsumeRecoveryCode},
-		{"CreateChallenge", testCreateChallenge},
-		{"Challenge", testChallenge},
-		{"TryChallenge", testTryChallenge},
-		{"ConsumeChallenge", testConsumeChallenge},
-		{"CreateSession", testCreateSession},
-		{"LoadSession", testLoadSession},
-		{"Sessions", testSessions},
-		{"AdvanceRefresh", testAdvanceRefresh},
-		{"TouchSessions", testTouchSessions},
-		{"RevokeSession", testRevokeSession},
-		{"RevokeSessions", testRevokeSessions},
-		{"BumpCounter", testBumpCounter},
-		{"Counter", testCounter},
-		{"ResetCounter", testResetCounter},
-		{"DeleteExpired", testDeleteExpired},
-
-		{"AuditHead", testAuditHead},
-		{"AppendAudit", testAppendAudit},
-		{"AuditEntries", testAuditEntries},
-		{"AddKey", testAddKey},
-		{"Keys", testKeys},
-		{"Changes", testChanges},
-		{"Lease", testLease},
-		{"Spend", testSpend},
-		{"LeaseAndSpend", testLeaseAndSpend},
-		{"Counts", testCounts},
-		{"AppendThreats", testAppendThreats},
-		{"Threats", testThreats},
-		{"CountThreats", testCountThreats},
-		{"PutRecord", testPutRecord},
-		{"Record", testRecord},
-		{"DeleteRecord", testDeleteRecord},
-		{"Records", testRecords},
-		{"Ping", testPing},
-		{"Close", testClose},
-
-		{"TenantIsolation", testTenantIsolation},
-		{"CaseSensitiveIDs", testCaseSensitiveIDs},
-		{"Times", testTimes},
-		{"HostileValues", testHostileValues},
-		{"CanceledContext", testCanceledContext},
-	} {
+	for _, method := range methods() {
+		if !slices.ContainsFunc(subtests, func(s subtest) bool { return s.name == method }) {
+			t.Errorf("store.Store.%s has no subtest of its name", method)
+		}
+	}
+	common := open(t)
+	for _, test := range subtests {
 		t.Run(test.name, func(t *testing.T) {
 			// Backends may remove what has expired by the wall clock, so the suite's clock is it.
-			test.run(&env{T: t, s: open(t), now: time.Now().UTC().Truncate(tick)})
+			e := &env{T: t, now: time.Now().UTC().Truncate(tick)}
+			if test.in == alone {
+				e.s = open(t)
+			} else {
+				e.s = common
+			}
+			test.run(e)
 		})
 	}
+}
+
+// methods names the methods of a store.
+func methods() []string {
+	var list []string
+	for m := range reflect.TypeFor[store.Store]().Methods() {
+		list = append(list, m.Name)
+	}
+	return list
 }
 
 // env is what a subtest works with.
@@ -143,10 +200,13 @@ func (e *env) same(what string, got, want any) {
 	}
 }
 
+// tenant is the id of a manufacturer that nothing is stored of.
+func tenant() makerguard.ManufacturerID { return makerguard.ManufacturerID(id.New("mfr")) }
+
 // manufacturer is a new manufacturer that is not stored yet, with everything set.
 func (e *env) manufacturer() makerguard.Manufacturer {
 	return makerguard.Manufacturer{
-		ID: makerguard.ManufacturerID(id.New("mfr")), CompanyName: "Brillen Müller & Söhne", Country: "DE",
+		ID: tenant(), CompanyName: "Brillen Müller & Söhne", Country: "DE",
 		Tier: makerguard.TierProfessional, Status: makerguard.StatusActive, StatusReason: "as new",
 		TimeZone: "Europe/Berlin", AnchorDay: 15, CreatedAt: e.now, UpdatedAt: e.now.Add(tick),
 	}
@@ -231,16 +291,31 @@ func (e *env) ended(what string, id makerguard.SessionID, reason string) {
 // announces checks that fn makes the feed tell of the changes named, whatever else it tells.
 func (e *env) announces(fn func(), want ...makerguard.Change) {
 	e.Helper()
-	_, cursor, err := e.s.Changes(e.ctx(), "")
-	e.ok("Changes", err)
-	fn()
-	got, _, err := e.s.Changes(e.ctx(), cursor)
-	e.ok("Changes", err)
+	got := e.told(fn)
 	for _, c := range want {
 		if !slices.Contains(got, c) {
 			e.Errorf("the feed told %+v, want %+v among it", got, c)
 		}
 	}
+}
+
+// announcesKind is announces for a kind of which it does not matter whose it is.
+func (e *env) announcesKind(fn func(), want makerguard.ChangeKind) {
+	e.Helper()
+	if got := e.told(fn); !slices.ContainsFunc(got, func(c makerguard.Change) bool { return c.Kind == want }) {
+		e.Errorf("the feed told %+v, want a %s among it", got, want)
+	}
+}
+
+// told is what the feed tells of that was announced while fn ran.
+func (e *env) told(fn func()) []makerguard.Change {
+	e.Helper()
+	_, cursor, err := e.s.Changes(e.ctx(), "")
+	e.ok("Changes", err)
+	fn()
+	got, _, err := e.s.Changes(e.ctx(), cursor)
+	e.ok("Changes", err)
+	return got
 }
 
 // race calls fn in n goroutines at once and returns their errors.
@@ -275,5 +350,7 @@ func (e *env) exactly(successes int, errs []error, code makerguard.Code) {
 	}
 }
 
-// rivals is how many goroutines want the same thing.
-const rivals = 16
+const (
+	rivals = 16 // how many goroutines want the same thing
+	crowd  = 64 // where more are to be expected, for the limit is the whole installation's
+)

@@ -98,6 +98,9 @@ func tryStart(t testing.TB, data string, args ...string) (*server, error) {
 	s := &server{data: data, out: &output{}, done: make(chan struct{})}
 	s.cmd = exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--data", data)
 	s.cmd.Env = environment()
+	if !givesStore(args) {
+		args = append(args, storeArgs(t, data)...)
+	}
 	for _, a := range args {
 		if strings.HasPrefix(a, "MAKERGUARD_") {
 			s.cmd.Env = append(s.cmd.Env, a)
@@ -237,7 +240,7 @@ var statuses = map[string]int{
 }
 
 // leaks is what no answer may tell: how it is made inside (goal: V16.5.1).
-var leaks = regexp.MustCompile(`(?i)goroutine \d|\.go:\d|sqlite|runtime error|jsontext|huma|makerguard\.db|` + regexp.QuoteMeta(os.TempDir()))
+var leaks = regexp.MustCompile(`(?i)goroutine \d|\.go:\d|sqlite|mongo|runtime error|jsontext|huma|makerguard\.db|` + regexp.QuoteMeta(os.TempDir()))
 
 // problem fails the test unless the answer is a problem document as the contract has them.
 func (a answer) problem(t testing.TB, what string) {
@@ -405,10 +408,17 @@ func (s *server) signUp(t testing.TB, name string) (account, string) {
 // operator makes one with the command line and signs it in.
 func (s *server) operator(t testing.TB) string {
 	t.Helper()
-	out, code := command(t, password, "operator", "create", "--data", s.data, "--email", "operator@platform.example", "--password-stdin", "--log-level", "error")
+	args := []string{"operator", "create", "--data", s.data, "--email", "operator@platform.example", "--password-stdin", "--log-level", "error"}
+	out, code := command(t, password, append(args, storeArgs(t, s.data)...)...)
 	if code != 0 {
 		t.Fatalf("operator create: exit %d\n%s", code, out)
 	}
+	return s.signInOperator(t, out)
+}
+
+// signInOperator signs in whom operator create made, by what it printed.
+func (s *server) signInOperator(t testing.TB, out string) string {
+	t.Helper()
 	_, rest, ok := strings.Cut(out, "secret=")
 	if !ok {
 		t.Fatalf("operator create printed no otpauth URI:\n%s", out)
