@@ -16,9 +16,12 @@ build: ## Build the static binary into bin/
 run: ## Serve with the demo's manufacturers
 	go run ./cmd/makerguard serve --demo
 
+# The tests' MongoDB, which is installed and started where MAKERGUARD_TEST_MONGO_URI names none.
+WITH_MONGODB = uri=$$(test/services/mongodb start) && export MAKERGUARD_TEST_MONGO_URI="$$uri"
+
 .PHONY: test
-test: ## Run every test with the race detector: the one test command
-	go test -race ./...
+test: ## Run every test, on both stores, with the race detector: the one test command
+	$(WITH_MONGODB) && go test -race ./... && MAKERGUARD_TEST_STORE=mongodb go test -count=1 ./test/integration
 	@# The race detector allocates too, so what must cost no allocation is looked at without it.
 	go test -run 'NoAllocation|AllocatesNothing' ./auth ./quota ./rbac ./threat
 
@@ -26,7 +29,7 @@ test: ## Run every test with the race detector: the one test command
 race: test ## The same: tests always run with the race detector
 
 .PHONY: quick
-quick: ## Run the tests without the race detector
+quick: ## Run the tests of the embedded store without the race detector
 	go test ./...
 
 .PHONY: lint

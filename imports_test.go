@@ -20,35 +20,45 @@ var mayImport = map[string]string{
 	"internal/strictjson": "",
 
 	// Domain. Sideways needs are small interfaces, joined in guard.
-	"audit":      "internal/id",
-	"account":    "audit internal/id",
-	"auth":       "auth/token auth/totp audit internal/id",
-	"auth/token": "",
-	"auth/totp":  "",
-	"catalog":    "",
-	"envelope":   "audit",
-	"feed":       "",
-	"mail":       "internal/id",
-	"quota":      "internal/id",
-	"rbac":       "",
-	"threat":     "internal/id",
-	"vault":      "audit internal/strictjson",
+	"abuse":         "audit internal/id",
+	"audit":         "internal/id",
+	"account":       "audit internal/id",
+	"auth":          "auth/token auth/totp audit internal/id",
+	"auth/token":    "",
+	"auth/totp":     "",
+	"catalog":       "",
+	"catalog/batch": "catalog internal/strictjson",
+	"envelope":      "audit",
+	"feed":          "",
+	"job":           "internal/id",
+	"mail":          "internal/id",
+	"quota":         "internal/id",
+	"ratelimit":     "",
+	"rbac":          "",
+	"score":         "",
+	"threat":        "audit internal/id",
+	"threat/eval":   "threat",
+	"vault":         "audit internal/strictjson",
 
 	// Stores: the union of the domain's interfaces, and backends that know only the root.
-	"store":           "account audit auth envelope feed quota threat vault",
+	"store":           "abuse account audit auth envelope feed job quota ratelimit rbac score threat vault",
+	"store/mongo":     "internal/id",
 	"store/sqlite":    "",
 	"store/storetest": "store internal/id",
 
 	// Edge: net/http is allowed from here on.
 	"api":        "",
 	"problem":    "",
-	"middleware": "problem rbac threat internal/id",
+	"middleware": "abuse problem ratelimit rbac threat internal/id",
 	"gateway":    "middleware problem rbac",
-	"guard": "account audit auth auth/token catalog envelope feed gateway internal/id mail middleware quota rbac store store/sqlite " +
-		"threat vault",
-	"server":         "account api auth catalog envelope gateway guard internal/strictjson middleware problem rbac threat",
+	"guard": "abuse account audit auth auth/token catalog envelope feed gateway internal/id job mail middleware quota rbac score " +
+		"store store/mongo store/sqlite threat vault",
+	"server":          "account api auth catalog envelope gateway guard internal/strictjson middleware problem rbac store/sqlite threat",
+	"test/faultproxy": "",
+	"test/mongotest":  "",
+
 	"makerguardtest": "auth guard middleware server",
-	"cmd/makerguard": "account envelope guard middleware server",
+	"cmd/makerguard": "account catalog catalog/batch envelope guard middleware server threat threat/eval",
 }
 
 // edge are the packages that may speak HTTP.

@@ -287,29 +287,14 @@ type InspectRequest struct {
 	Inputs []InspectInput `json:"inputs" minItems:"1" maxItems:"1000"`
 }
 
-// Threat is one finding, or an entry of the history.
-type Threat struct {
-	ID          makerguard.EventID    `json:"id,omitempty"`
-	Type        makerguard.ThreatType `json:"type"`
-	Severity    makerguard.Severity   `json:"severity" enum:"low,medium,high,critical"`
-	Rule        string                `json:"rule,omitempty"`
-	Description string                `json:"description"`
-	Input       string                `json:"input" doc:"Name of the input, with a JSON pointer for a value inside JSON"`
-	Location    string                `json:"location,omitempty"`
-	Evidence    string                `json:"evidence" doc:"The decoded fragment that matched, at most 80 bytes"`
-	DetectedAt  time.Time             `json:"detected_at"`
-	SourceIP    string                `json:"source_ip,omitempty"`
-	UserAgent   string                `json:"user_agent,omitempty"`
-	RequestID   string                `json:"request_id,omitempty"`
-	MemberID    makerguard.MemberID   `json:"member_id,omitempty"`
-}
-
 // Issue is one rule that a business document breaks.
 type Issue struct {
 	Pointer  string `json:"pointer" doc:"JSON pointer (RFC 6901)"`
 	Rule     string `json:"rule"`
+	Severity string `json:"severity" enum:"error,warning"`
 	Message  string `json:"message"`
 	Expected string `json:"expected,omitempty" doc:"What would be right, such as the check digit"`
+	Source   string `json:"source,omitempty" doc:"Where the rule comes from"`
 }
 
 // ValidationResponse is the answer to inspect and validate. It is valid when it has
@@ -319,12 +304,6 @@ type ValidationResponse struct {
 	Errors   []Issue  `json:"errors"`
 	Warnings []Issue  `json:"warnings"`
 	Threats  []Threat `json:"threats"`
-}
-
-// ThreatsResponse is the answer to GET /v1/security/threats, newest first.
-type ThreatsResponse struct {
-	Threats    []Threat `json:"threats"`
-	NextCursor string   `json:"next_cursor,omitempty"`
 }
 
 // ScoreFactor is one part of the security score.

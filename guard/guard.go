@@ -16,10 +16,7 @@ package guard
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -37,27 +34,32 @@ import (
 	"github.com/makerguard/makerguard/feed"
 	"github.com/makerguard/makerguard/gateway"
 	"github.com/makerguard/makerguard/internal/id"
+	"github.com/makerguard/makerguard/job"
 	"github.com/makerguard/makerguard/mail"
 	"github.com/makerguard/makerguard/middleware"
 	"github.com/makerguard/makerguard/quota"
 	"github.com/makerguard/makerguard/rbac"
 	"github.com/makerguard/makerguard/store"
-	"github.com/makerguard/makerguard/store/sqlite"
+	"github.com/makerguard/makerguard/store/mongo"
 	"github.com/makerguard/makerguard/threat"
 	"github.com/makerguard/makerguard/vault"
 )
 
 // Config says what a Guard works with. The zero value is a complete configuration.
 type Config struct {
-	// Data is the directory of everything that is kept. It is made if it is not there.
-	// Default "./data".
+	// Data is the directory of everything that is kept, or with another store, of the root
+	// key and of mail that is not sent. It is made if it is not there. Default "./data".
 	Data string
+	// Store is where data is kept: "sqlite", the default, is a database in Data for one
+	// process; mongodb://... is one for several nodes (see package mongo).
+	Store makerguard.Secret
 	// Shared opens the data beside the process that serves it, for commands.
 	Shared bool
 	// KEK is the root key. Default: the key in Data/keys/root.json, which is made
 	// together with a new database and never again.
 	KEK envelope.KEK
-	// PolicyFile is a YAML policy; see package rbac. Default: the built-in policy.
+	// PolicyFile is a YAML policy; see package rbac. Default: the policy that operators put in
+	// force, or the built-in one until they do.
 	PolicyFile string
 	// Issuer and Audience of access tokens. Default "makerguard" and "makerguard-api".
 	Issuer, Audience string
@@ -76,10 +78,15 @@ type Config struct {
 	// refused unless InsecureParams is set, which is for tests and is logged.
 	Argon2         auth.Argon2
 	InsecureParams bool
+	// StoreObserver is told of every command that a MongoDB store sends. Default none.
+	StoreObserver mongo.Observer
 	// Logger is told what an operator should know. Default none.
 	Logger *slog.Logger
-	// Now is the clock. Default time.Now in whole microseconds, which is what stores keep.
+	// Now is this machine's clock. Default: the system's. With a store that several nodes
+	// share, it is corrected to that store's.
 	Now func() time.Time
+
+	examine bool // only look: make and repair nothing
 }
 
 // Guard is a running makerguard. Its parts are safe for concurrent use.
@@ -89,8 +96,10 @@ type Guard struct {
 	Audit    *audit.Log
 	Auth     *auth.Service
 	Detector *threat.Detector
+	Jobs     *job.Runner
 	Keyring  *envelope.Keyring
 	Meters   *quota.Meters
+	Rules    *threat.Rulebooks
 	Threats  *threat.Log
 	Tokens   *token.Ring
 	Vault    *vault.Vault
@@ -101,12 +110,21 @@ type Guard struct {
 	gate       *middleware.Gate
 	inspection *middleware.Inspection
 	gateway    *gateway.Gateway
+	limits     *middleware.Limits
 	mail       *mail.Outbox
 	feed       *feed.Feed
+	clock      *clock
+	refresh    *refresher
+	keys       keyReader
+	identities *token.Ring // signs for upstreams
+	setting    sync.Mutex  // one reading of the stored policy at a time
+	stored     int64       // the version of the policy in force; 0 is no stored one
 
 	stop    context.CancelFunc // ends the background work
 	work    sync.WaitGroup
 	release func() error // gives the data directory free
+
+	newRootKey string // the file of the root key that this Open made; "" if it made none
 }
 
 // Open builds a Guard. Its errors say what to do: a directory that cannot be written, one
@@ -114,13 +132,21 @@ type Guard struct {
 // the one the data was made with, a policy that is not valid.
 func Open(ctx context.Context, cfg Config) (_ *Guard, err error) {
 	cfg = withDefaults(cfg)
-	g := &Guard{cfg: cfg, Proxies: cfg.Proxies, release: func() error { return nil }, stop: func() {}}
+	g := &Guard{
+		cfg: cfg, Proxies: cfg.Proxies, clock: &clock{machine: cfg.Now}, refresh: newRefresher(),
+		release: func() error { return nil }, stop: func() {},
+	}
+	g.cfg.Now = g.clock.now
 	defer func() {
 		if err != nil && g.Auth != nil {
 			err = errors.Join(err, g.Auth.Close(ctx))
 		}
 		if err != nil {
 			err = errors.Join(err, g.closeStore())
+		}
+		if errors.Is(err, makerguard.KeyUnavailable) && g.newRootKey != "" {
+			// Another node was quicker to begin this database; this key opens nothing.
+			err = errors.Join(err, os.Remove(g.newRootKey))
 		}
 	}()
 	kek, err := g.openData(ctx)
@@ -135,6 +161,10 @@ func Open(ctx context.Context, cfg Config) (_ *Guard, err error) {
 		return nil, err
 	}
 	if err := g.feed.Start(ctx); err != nil {
+		return nil, err
+	}
+	// What was read before the feed began may have changed meanwhile.
+	if err := errors.Join(g.readKeys(ctx), g.readStoredPolicy(ctx), g.Rules.Learn(ctx)); err != nil {
 		return nil, err
 	}
 	g.start()
@@ -158,74 +188,9 @@ func withDefaults(cfg Config) Config {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Now == nil {
-		// What is answered at once and what is read back later is then the same time.
-		cfg.Now = func() time.Time { return time.Now().Truncate(time.Microsecond) }
+		cfg.Now = steady()
 	}
 	return cfg
-}
-
-// The files in the data directory.
-const (
-	databaseFile = "makerguard.db"
-	keyDirectory = "keys"
-	rootKeyFile  = "root.json"
-	outbox       = "outbox"
-)
-
-// openData takes hold of the data directory and opens what is in it.
-func (g *Guard) openData(ctx context.Context) (envelope.KEK, error) {
-	keys := filepath.Join(g.cfg.Data, keyDirectory)
-	if err := os.MkdirAll(keys, 0o700); err != nil {
-		return nil, &makerguard.Error{
-			Code: makerguard.StoreUnavailable, Err: err,
-			Message: fmt.Sprintf("the data directory %s cannot be made; give one that can be written with --data", g.cfg.Data),
-		}
-	}
-	if !g.cfg.Shared {
-		release, err := sqlite.Lock(g.cfg.Data)
-		if err != nil {
-			return nil, err
-		}
-		g.release = release
-	}
-	database := filepath.Join(g.cfg.Data, databaseFile)
-	kek, err := g.rootKey(filepath.Join(keys, rootKeyFile), database)
-	if err != nil {
-		return nil, err
-	}
-	s, err := sqlite.Open(ctx, sqlite.Config{Path: database, Logger: g.cfg.Logger, Now: g.cfg.Now})
-	if err != nil {
-		return nil, err
-	}
-	g.store = s
-	return kek, nil
-}
-
-// rootKey gives the root key, making one only together with a new database: one made for
-// data that exists could open none of it.
-func (g *Guard) rootKey(path, database string) (envelope.KEK, error) {
-	if g.cfg.KEK != nil {
-		return g.cfg.KEK, nil
-	}
-	kek, err := envelope.ReadKEKFile(path)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return kek, err
-	}
-	if _, err := os.Stat(database); !errors.Is(err, fs.ErrNotExist) {
-		return nil, &makerguard.Error{
-			Code:    makerguard.KeyUnavailable,
-			Message: fmt.Sprintf("there is data in %s but no root key in %s: put the key file back, or name it with --kek file:PATH", database, path),
-		}
-	}
-	content, err := envelope.GenerateKEK()
-	if err != nil {
-		return nil, fmt.Errorf("making a root key: %w", err)
-	}
-	if err := envelope.WriteKEKFile(path, content); err != nil {
-		return nil, err
-	}
-	g.cfg.Logger.Info("made a new root key; keep a copy apart from the data", "file", path)
-	return envelope.ParseKEK(content)
 }
 
 // build makes the services, each over those it needs.
@@ -236,11 +201,9 @@ func (g *Guard) build(ctx context.Context, kek envelope.KEK, policy *rbac.Policy
 	if err != nil {
 		return err
 	}
-	keys := map[makerguard.KeyPurpose][]envelope.SystemKey{}
-	for _, purpose := range []makerguard.KeyPurpose{makerguard.KeyAudit, makerguard.KeyPepper, makerguard.KeyRefresh, makerguard.KeyDevice, makerguard.KeySigning} {
-		if keys[purpose], err = plain.SystemKey(ctx, purpose); err != nil {
-			return err
-		}
+	keys, err := systemKeys(ctx, plain)
+	if err != nil {
+		return err
 	}
 	if g.Audit, err = audit.New(audit.Config{Store: g.store, Key: keys[makerguard.KeyAudit][0].Material, Now: now}); err != nil {
 		return err
@@ -254,17 +217,26 @@ func (g *Guard) build(ctx context.Context, kek envelope.KEK, policy *rbac.Policy
 	if g.Detector, err = threat.NewDetector(threat.DetectorConfig{Paranoia: cfg.Paranoia}); err != nil {
 		return err
 	}
+	if g.Rules, err = threat.NewRulebooks(threat.RulebooksConfig{Store: g.store, Audit: g.Audit, Paranoia: cfg.Paranoia, Now: now, Logger: logger}); err != nil {
+		return err
+	}
 	signing := signingKeys(keys[makerguard.KeySigning])
 	if g.Tokens, err = token.New(token.Config{Issuer: cfg.Issuer, Audience: cfg.Audience, Now: now, Keys: signing}); err != nil {
 		return err
 	}
-	identities, err := token.New(token.Config{
+	if g.identities, err = token.New(token.Config{
 		Issuer: cfg.Issuer, Audience: cfg.UpstreamAudience, Type: identityType, Lifetime: identityLifetime, Now: now, Keys: signing,
-	})
-	if err != nil {
+	}); err != nil {
 		return err
 	}
-	if g.Meters, err = quota.New(quota.Config{Store: g.store, Node: id.New("node"), Now: now, Logger: logger}); err != nil {
+	node := id.New("node")
+	if g.Meters, err = quota.New(quota.Config{Store: g.store, Node: node, Now: now, Logger: logger}); err != nil {
+		return err
+	}
+	if g.Jobs, err = job.New(job.Config{
+		Store: g.store, Node: node, Now: now, Logger: logger,
+		Handlers: map[makerguard.JobKind]job.Handler{makerguard.JobRotateSigning: g.rotateSigning},
+	}); err != nil {
 		return err
 	}
 	if g.Access, err = rbac.New(rbac.Config{Policy: policy, Quota: g.Meters}); err != nil {
@@ -275,9 +247,7 @@ func (g *Guard) build(ctx context.Context, kek envelope.KEK, policy *rbac.Policy
 	}
 	if g.Auth, err = auth.New(auth.Config{
 		Store: g.store, Sealer: g.Keyring, Tokens: g.Tokens, Audit: g.Audit, Threats: g.Threats,
-		Keys: auth.Keys{
-			Pepper: versioned(keys[makerguard.KeyPepper]), Refresh: versioned(keys[makerguard.KeyRefresh]), Device: versioned(keys[makerguard.KeyDevice]),
-		},
+		Keys: authKeys(keys), RefreshKeys: g.refreshKeys,
 		Policy: livePolicy{g.Access}, Feed: g.feed, EmailKey: account.EmailKey, SignupsPerHour: cfg.SignupsPerHour,
 		HashWorkers: cfg.HashWorkers, Argon2: cfg.Argon2, InsecureParams: cfg.InsecureParams, Issuer: cfg.Issuer, Now: now, Logger: logger,
 	}); err != nil {
@@ -295,29 +265,16 @@ func (g *Guard) build(ctx context.Context, kek envelope.KEK, policy *rbac.Policy
 	g.mail = &mail.Outbox{Dir: filepath.Join(cfg.Data, outbox), From: "makerguard@localhost.localdomain", Now: now}
 	g.feed.Subscribe(g.apply)
 	g.gate = &middleware.Gate{Access: g.Access, Now: now, Period: g.Meters.PeriodAt, Logger: logger, Denied: g.AccessDenied}
-	g.inspection = &middleware.Inspection{Detector: g.Detector, Log: g.Threats, Logger: logger, Seen: new(middleware.CleanValues)}
+	g.inspection = &middleware.Inspection{Detector: g.Detector, Log: g.Threats, Rules: g.Rules, Logger: logger, Seen: new(middleware.CleanValues)}
+	if g.limits, err = middleware.NewLimits(middleware.LimitsConfig{Access: g.Access, Store: g.store, Now: now, Logger: logger}); err != nil {
+		return err
+	}
 	g.gateway = gateway.New(gateway.Config{
-		Authenticator: g.Auth, Gate: g.gate, Inspection: g.inspection, Identifier: newIdentifier(identities, now),
+		Limits:        g.limits,
+		Authenticator: g.Auth, Gate: g.gate, Inspection: g.inspection, Identifier: newIdentifier(g.identities, now),
 		Proxies: cfg.Proxies, Logger: logger,
 	})
 	return nil
-}
-
-// signingKeys gives the access tokens' keys: each version's material is an Ed25519 seed.
-func signingKeys(ks []envelope.SystemKey) []token.Key {
-	out := make([]token.Key, 0, len(ks))
-	for _, k := range ks {
-		out = append(out, token.Key{Version: k.Version, State: k.State, Private: ed25519.NewKeyFromSeed(k.Material)})
-	}
-	return out
-}
-
-func versioned(ks []envelope.SystemKey) []auth.VersionedKey {
-	out := make([]auth.VersionedKey, 0, len(ks))
-	for _, k := range ks {
-		out = append(out, auth.VersionedKey{Version: k.Version, Key: k.Material})
-	}
-	return out
 }
 
 // livePolicy answers from the policy in force, not the one at start.
@@ -329,8 +286,16 @@ func (l livePolicy) RequiresMFA(t makerguard.Tier) bool { return l.access.Policy
 
 // apply brings the caches up to date with a change, made here or read from the feed.
 func (g *Guard) apply(c makerguard.Change) {
-	g.Auth.Apply(c)
-	g.Keyring.Apply(c)
+	switch {
+	case c.Kind == makerguard.PolicyChanged:
+		g.refresh.request("policy", g.readStoredPolicy)
+	case c.Kind == makerguard.KeysChanged && c.ManufacturerID == "":
+		g.refresh.request("keys", g.readKeys)
+	default:
+		g.Auth.Apply(c)
+		g.Keyring.Apply(c)
+		g.Rules.Apply(c)
+	}
 }
 
 // pruneEvery is the pause between removals of what has expired.
@@ -348,11 +313,23 @@ func (g *Guard) start() {
 		})
 	}
 	run(g.feed.Run)
+	run(g.refreshChanged)
 	run(g.Meters.Run)
+	run(g.Jobs.Run)
 	run(g.prune)
+	if keeper, ok := g.store.(timekeeper); ok {
+		run(g.keepTime(keeper))
+	}
 	if g.cfg.PolicyFile != "" {
 		run(g.watchPolicy)
 	}
+}
+
+// refreshChanged reads again what the feed said has changed.
+func (g *Guard) refreshChanged(ctx context.Context) error {
+	return g.refresh.run(ctx, func(name string, err error) {
+		g.cfg.Logger.Warn("what another node changed cannot be read yet", "what", name, "error", err)
+	})
 }
 
 func (g *Guard) prune(ctx context.Context) error {
@@ -363,7 +340,7 @@ func (g *Guard) prune(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			if err := g.Auth.Prune(ctx); err != nil && ctx.Err() == nil {
+			if err := errors.Join(g.Auth.Prune(ctx), g.destroyRetired(ctx)); err != nil && ctx.Err() == nil {
 				g.cfg.Logger.Warn("removing what has expired", "error", err)
 			}
 		}
@@ -397,11 +374,16 @@ func (g *Guard) Ready(ctx context.Context) error { return g.store.Ping(ctx) }
 // Gateway is the policy's routes, for forward-auth.
 func (g *Guard) Gateway() *gateway.Gateway { return g.gateway }
 
-// Handler wraps an application: request id, recovery, log line, authentication and
-// inspection, in this order. What a route demands besides is Require's.
+// Limits are the policy's rates.
+func (g *Guard) Limits() *middleware.Limits { return g.limits }
+
+// Handler wraps an application: request id, recovery, log line, rates of addresses,
+// authentication, rates of callers and inspection, in this order. What a route demands
+// besides is Require's.
 func (g *Guard) Handler(next http.Handler) http.Handler {
 	edge := middleware.Edge{Proxies: g.Proxies, Logger: g.cfg.Logger, Now: g.cfg.Now}
-	return edge.Handler(middleware.Authenticate(g.Auth, g.cfg.Logger)(g.inspection.Handler(next)))
+	inner := middleware.Authenticate(g.Auth, g.cfg.Logger)(g.limits.Callers(g.inspection.Handler(next)))
+	return edge.Handler(g.limits.Addresses(inner, nil))
 }
 
 // Require lets through to a handler only callers with the permission and with a unit

@@ -8,7 +8,6 @@ import (
 
 	"github.com/makerguard/makerguard"
 	"github.com/makerguard/makerguard/audit"
-	"github.com/makerguard/makerguard/gateway"
 	"github.com/makerguard/makerguard/rbac"
 )
 
@@ -21,10 +20,7 @@ func readPolicy(path string) (*rbac.Policy, error) {
 	if err != nil {
 		return nil, &makerguard.Error{Code: makerguard.ValidationFailed, Message: fmt.Sprintf("the policy file %s cannot be read", path), Err: err}
 	}
-	p, err := rbac.ParsePolicy(src)
-	if err == nil {
-		err = gateway.CheckRoutes(p)
-	}
+	p, err := parsePolicy(src)
 	if err != nil {
 		return nil, fmt.Errorf("policy file %s: %w", path, err)
 	}

@@ -2,27 +2,43 @@ package guard
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"time"
 
 	"github.com/makerguard/makerguard"
-	"github.com/makerguard/makerguard/audit"
-	"github.com/makerguard/makerguard/threat"
+	"github.com/makerguard/makerguard/score"
 )
 
 const (
-	scoreWindow  = 30 * 24 * time.Hour // what the score looks back on
 	staleSession = 7 * 24 * time.Hour
-	scoreEntries = 1000 // audit entries looked at for failed sign-ins
+	scorePage    = 100 // manufacturers read at once
 )
 
-// Score gathers how a manufacturer stands and rates it.
-func (g *Guard) Score(ctx context.Context, mfr makerguard.ManufacturerID) (threat.SecurityScore, error) {
-	now := g.cfg.Now()
-	since := now.Add(-scoreWindow)
-	var p threat.Posture
-	members, err := g.store.Members(ctx, mfr)
+// Score rates how a manufacturer stands now and keeps the result as today's.
+func (d *Defense) Score(ctx context.Context, mfr makerguard.ManufacturerID) (score.Rating, error) {
+	p, err := d.posture(ctx, mfr)
 	if err != nil {
-		return threat.SecurityScore{}, err
+		return score.Rating{}, err
+	}
+	r := score.Rate(p)
+	if err := d.Scores.Keep(ctx, mfr, r.Score); err != nil {
+		d.guard.cfg.Logger.Warn("today's score was not kept", "manufacturer", mfr, "error", err)
+	}
+	return r, nil
+}
+
+// posture gathers what a score is computed from.
+func (d *Defense) posture(ctx context.Context, mfr makerguard.ManufacturerID) (score.Posture, error) {
+	var p score.Posture
+	return p, errors.Join(d.people(ctx, mfr, &p), d.keys(ctx, mfr, &p), d.threats(ctx, mfr, &p), d.Scores.Read(ctx, mfr, &p))
+}
+
+func (d *Defense) people(ctx context.Context, mfr makerguard.ManufacturerID, p *score.Posture) error {
+	now := d.guard.cfg.Now()
+	members, err := d.guard.store.Members(ctx, mfr)
+	if err != nil {
+		return err
 	}
 	for _, m := range members {
 		if m.Status != makerguard.StatusActive {
@@ -35,9 +51,9 @@ func (g *Guard) Score(ctx context.Context, mfr makerguard.ManufacturerID) (threa
 		if !m.EmailVerifiedAt.IsZero() {
 			p.MembersVerified++
 		}
-		sessions, err := g.store.Sessions(ctx, mfr, m.ID, now)
+		sessions, err := d.guard.store.Sessions(ctx, mfr, m.ID, now)
 		if err != nil {
-			return threat.SecurityScore{}, err
+			return err
 		}
 		for _, x := range sessions {
 			if now.Sub(x.LastSeenAt) > staleSession {
@@ -45,29 +61,67 @@ func (g *Guard) Score(ctx context.Context, mfr makerguard.ManufacturerID) (threa
 			}
 		}
 	}
-	versions, err := g.Keyring.Versions(ctx, mfr)
-	if err != nil {
-		return threat.SecurityScore{}, err
-	}
+	return nil
+}
+
+func (d *Defense) keys(ctx context.Context, mfr makerguard.ManufacturerID, p *score.Posture) error {
+	versions, err := d.guard.Keyring.Versions(ctx, mfr)
 	if n := len(versions); n > 0 {
-		p.KeyAge = now.Sub(versions[n-1].CreatedAt) // older versions only open what is old
+		p.KeyAge = d.guard.cfg.Now().Sub(versions[n-1].CreatedAt) // older versions only open what is old
 	}
-	counts, err := g.store.CountThreats(ctx, mfr, since)
-	if err != nil {
-		return threat.SecurityScore{}, err
+	return err
+}
+
+func (d *Defense) threats(ctx context.Context, mfr makerguard.ManufacturerID, p *score.Posture) error {
+	now := d.guard.cfg.Now()
+	var newer map[makerguard.Severity]int
+	for i := range p.Threats {
+		all, err := d.guard.store.CountThreats(ctx, mfr, now.Add(-time.Duration(i+1)*score.ThreatWindow))
+		if err != nil {
+			return err
+		}
+		in := func(s makerguard.Severity) int { return all[s] - newer[s] }
+		p.Threats[i] = score.Counts{
+			Low: in(makerguard.SeverityLow), Medium: in(makerguard.SeverityMedium), High: in(makerguard.SeverityHigh), Critical: in(makerguard.SeverityCritical),
+		}
+		newer = all
 	}
-	p.Threats = threat.Counts{
-		Low: counts[makerguard.SeverityLow], Medium: counts[makerguard.SeverityMedium],
-		High: counts[makerguard.SeverityHigh], Critical: counts[makerguard.SeverityCritical],
+	return nil
+}
+
+// dailyPass remembers the day whose scores this node has kept.
+type dailyPass struct {
+	mu   sync.Mutex
+	done time.Time
+}
+
+// RecordScores keeps the scores of all active manufacturers as today's, unless this node has done so
+// today. It may be called often.
+func (d *Defense) RecordScores(ctx context.Context) error {
+	d.pass.mu.Lock()
+	defer d.pass.mu.Unlock()
+	today := d.guard.cfg.Now().UTC().Truncate(24 * time.Hour)
+	if d.pass.done.Equal(today) {
+		return nil
 	}
-	entries, err := g.Audit.Entries(ctx, makerguard.AuditFilter{ManufacturerID: mfr, Limit: scoreEntries})
-	if err != nil {
-		return threat.SecurityScore{}, err
-	}
-	for _, e := range entries {
-		if e.Action == audit.SigninFailed && e.At.After(since) {
-			p.FailedSignIns++
+	var after makerguard.ManufacturerID
+	for {
+		page, err := d.guard.store.Manufacturers(ctx, "", after, scorePage)
+		if err != nil {
+			return err
+		}
+		for _, m := range page {
+			after = m.ID
+			if m.Status != makerguard.StatusActive {
+				continue
+			}
+			if _, err := d.Score(ctx, m.ID); err != nil {
+				return err
+			}
+		}
+		if len(page) < scorePage {
+			d.pass.done = today
+			return nil
 		}
 	}
-	return threat.Score(p), nil
 }

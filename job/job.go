@@ -148,7 +148,7 @@ func (r *Runner) work(ctx context.Context, j makerguard.Job) error {
 	case err == nil:
 		return held.save(ctx, func(j *makerguard.Job) { j.State, j.Done = makerguard.JobDone, j.Total })
 	case errors.Is(err, makerguard.StoreUnavailable), errors.Is(err, makerguard.KeyUnavailable):
-		return err
+		return errors.Join(err, held.release(ctx))
 	}
 	r.c.Logger.ErrorContext(ctx, "job failed", "job", j.ID, "kind", j.Kind, "error", err)
 	return held.save(ctx, func(j *makerguard.Job) { j.State, j.Error = makerguard.JobFailed, message(err) })
@@ -171,12 +171,21 @@ type held struct {
 
 // save stores a change and renews the lease.
 func (h *held) save(ctx context.Context, change func(*makerguard.Job)) error {
+	return h.saveFor(ctx, h.r.c.Lease, change)
+}
+
+// release gives the job up, so that whoever looks for jobs next goes on with it.
+func (h *held) release(ctx context.Context) error {
+	return h.saveFor(ctx, -time.Millisecond, func(*makerguard.Job) {})
+}
+
+func (h *held) saveFor(ctx context.Context, lease time.Duration, change func(*makerguard.Job)) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	next := h.j
 	change(&next)
 	next.UpdatedAt = h.r.c.Now().UTC()
-	next.LeaseUntil = next.UpdatedAt.Add(h.r.c.Lease)
+	next.LeaseUntil = next.UpdatedAt.Add(lease)
 	if err := h.r.c.Store.SaveJob(ctx, next); err != nil {
 		return fmt.Errorf("saving job %s: %w", h.j.ID, err)
 	}

@@ -187,3 +187,17 @@ func TestRun_LosesAJobThatIsAnothersNow(t *testing.T) {
 		t.Error("a node saved a job that another holds")
 	}
 }
+
+// TestRun_TriesAgainAfterAnOutage has the store, as the handler sees it, away for a moment.
+func TestRun_TriesAgainAfterAnOutage(t *testing.T) {
+	var tries atomic.Int32
+	r, _ := run(t, newStore(t), "node_a", func(_ context.Context, _ makerguard.Job, report job.Report) error {
+		if tries.Add(1) < 3 {
+			return makerguard.StoreUnavailable
+		}
+		return report(1, 1)
+	})
+	if j := ended(t, r, start(t, r)); j.State != makerguard.JobDone || tries.Load() != 3 {
+		t.Errorf("job %+v after %d tries, want done after 3", j, tries.Load())
+	}
+}

@@ -22,7 +22,14 @@ const MaxInspected = 1 << 20
 
 // ThreatLog keeps what was found. *threat.Log is one.
 type ThreatLog interface {
-	Record(ctx context.Context, p *makerguard.Principal, c makerguard.Client, fs []makerguard.Finding) ([]makerguard.Threat, error)
+	Record(ctx context.Context, s threat.Sighting) ([]makerguard.Threat, error)
+}
+
+// Rules say what becomes of findings. *threat.Rulebooks are some.
+type Rules interface {
+	// Judge parts findings into those the request is to be refused for and those that are
+	// only to be noted; what is in neither is to be overlooked. It may reuse fs.
+	Judge(ctx context.Context, mfr makerguard.ManufacturerID, route string, fs []makerguard.Finding) (blocking, watched []makerguard.Finding)
 }
 
 // Inspection looks for attacks in requests: path, query, the headers that applications
@@ -30,8 +37,10 @@ type ThreatLog interface {
 type Inspection struct {
 	Detector *threat.Detector
 	Log      ThreatLog
+	Rules    Rules // nil: every finding blocks
 	Logger   *slog.Logger
-	// Monitor writes findings to the history and lets the request through.
+	// Monitor writes findings to the history and lets the request through, whatever the
+	// rules say.
 	Monitor bool
 	// Seen, if set, remembers headers that were clean. It may be shared.
 	Seen *CleanValues
@@ -83,7 +92,7 @@ func (i *Inspection) Handler(next http.Handler) http.Handler {
 		found, err := i.body(found, r)
 		if err == nil && len(found) > 0 {
 			p, _ := makerguard.PrincipalFrom(r.Context())
-			err = i.Refuse(r.Context(), p, found)
+			err = i.Refuse(r.Context(), p, Route(r), found)
 		}
 		if err != nil {
 			fail(w, r, i.Logger, err)
@@ -185,19 +194,51 @@ func looksLikeJSON(data []byte) bool {
 	return len(t) > 0 && (t[0] == '{' || t[0] == '[')
 }
 
-// Refuse writes findings to the history and gives the error that answers the caller:
-// SecurityThreatDetected, or nil if findings are only watched. A request whose
-// findings cannot be written is refused all the same.
-func (i *Inspection) Refuse(ctx context.Context, p *makerguard.Principal, found []makerguard.Finding) error {
-	_, err := i.Log.Record(ctx, p, makerguard.ClientFrom(ctx), found)
+// Route names where a request goes for the rules: the method and the pattern that the
+// application's router found, if it says as much as the path, or else the path as it was sent.
+func Route(r *http.Request) string {
+	path := r.URL.EscapedPath()
+	if _, pattern, found := strings.Cut(r.Pattern, " "); found && precise(pattern) {
+		path = pattern
+	} else if !found && precise(r.Pattern) {
+		path = r.Pattern
+	}
+	return r.Method + " " + path
+}
+
+// precise reports whether a pattern of http.ServeMux is of one path, but for wildcards of one
+// segment, and of no host.
+func precise(pattern string) bool {
+	return strings.HasPrefix(pattern, "/") && !strings.HasSuffix(pattern, "/") && !strings.HasSuffix(pattern, "...}") && !strings.HasSuffix(pattern, "{$}")
+}
+
+// maxRefused is how many findings the answer to a refused request names.
+const maxRefused = 50
+
+// Refuse has the rules judge findings, writes to the history what they do not overlook, and
+// gives the error that answers the caller: SecurityThreatDetected, or nil if nothing
+// blocks. A request that is to be refused is refused even if that cannot be written.
+func (i *Inspection) Refuse(ctx context.Context, p *makerguard.Principal, route string, found []makerguard.Finding) error {
+	blocking, watched := found, []makerguard.Finding(nil)
+	if i.Rules != nil {
+		var mfr makerguard.ManufacturerID
+		if p != nil {
+			mfr = p.ManufacturerID
+		}
+		blocking, watched = i.Rules.Judge(ctx, mfr, route, found)
+	}
 	if i.Monitor {
+		blocking, watched = nil, append(watched, blocking...)
+	}
+	_, err := i.Log.Record(ctx, threat.Sighting{Principal: p, Client: makerguard.ClientFrom(ctx), Route: route, Blocked: blocking, Watched: watched})
+	if len(blocking) == 0 {
 		if err != nil && i.Logger != nil {
 			i.Logger.ErrorContext(ctx, "finding not recorded", "error", err)
 		}
 		return nil
 	}
 	e := &makerguard.Error{Code: makerguard.SecurityThreatDetected, Message: "the request was refused because it looks like an attack", Err: err}
-	for _, f := range found {
+	for _, f := range blocking[:min(len(blocking), maxRefused)] {
 		e.Fields = append(e.Fields, makerguard.FieldError{Pointer: f.Input, Rule: f.Rule, Message: f.Description})
 	}
 	return e

@@ -17,11 +17,13 @@ import (
 // history keeps what was recorded, or fails.
 type history struct {
 	found []makerguard.Finding
+	last  threat.Sighting
 	err   error
 }
 
-func (h *history) Record(_ context.Context, _ *makerguard.Principal, _ makerguard.Client, fs []makerguard.Finding) ([]makerguard.Threat, error) {
-	h.found = append(h.found, fs...)
+func (h *history) Record(_ context.Context, s threat.Sighting) ([]makerguard.Threat, error) {
+	h.found = append(append(h.found, s.Blocked...), s.Watched...)
+	h.last = s
 	return nil, h.err
 }
 
@@ -122,6 +124,91 @@ func TestInspection_RemembersCleanHeadersOnly(t *testing.T) {
 			if found := in.Head(nil, "/", "", header(hostile)); len(found) == 0 {
 				t.Fatalf("%q: nothing found the second time", hostile)
 			}
+		}
+	}
+}
+
+// rules judge as they are told.
+type rules struct {
+	mfr                makerguard.ManufacturerID
+	route              string
+	blocking, watching bool
+}
+
+func (r *rules) Judge(_ context.Context, mfr makerguard.ManufacturerID, route string, fs []makerguard.Finding) (blocking, watched []makerguard.Finding) {
+	r.mfr, r.route = mfr, route
+	switch {
+	case r.blocking:
+		return fs, nil
+	case r.watching:
+		return nil, fs
+	}
+	return nil, nil
+}
+
+// A route that only watches does so whatever the rules say; otherwise the rules decide.
+func TestInspection_RulesDecide(t *testing.T) {
+	for _, tc := range []struct {
+		name             string
+		rules            rules
+		monitor          bool
+		status           int
+		blocked, watched int
+	}{
+		{"block", rules{blocking: true}, false, 403, 1, 0},
+		{"watch", rules{watching: true}, false, 200, 0, 1},
+		{"overlook", rules{}, false, 200, 0, 0},
+		{"block where the route watches", rules{blocking: true}, true, 200, 0, 1},
+		{"watch where the route watches", rules{watching: true}, true, 200, 0, 1},
+	} {
+		log := &history{}
+		in := inspection(t, log)
+		in.Rules, in.Monitor = &tc.rules, tc.monitor
+		r := httptest.NewRequest(http.MethodGet, "/products/17?q=%3Cscript%3Ealert(1)%3C/script%3E", nil)
+		r = r.WithContext(makerguard.WithPrincipal(r.Context(), &makerguard.Principal{ManufacturerID: "mfr_1"}))
+		w := httptest.NewRecorder()
+		in.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+		if w.Code != tc.status || min(len(log.last.Blocked), 1) != tc.blocked || min(len(log.last.Watched), 1) != tc.watched {
+			t.Errorf("%s: %d with %d blocked and %d watched, want %d, %d, %d", tc.name, w.Code, len(log.last.Blocked), len(log.last.Watched), tc.status, tc.blocked, tc.watched)
+		}
+		if tc.rules.mfr != "mfr_1" || tc.rules.route != "GET /products/17" {
+			t.Errorf("%s: judged for %q on %q, want mfr_1 on GET /products/17", tc.name, tc.rules.mfr, tc.rules.route)
+		}
+		if tc.blocked+tc.watched > 0 && (log.last.Route != "GET /products/17" || log.last.Principal == nil) {
+			t.Errorf("%s: recorded %+v, want route and principal", tc.name, log.last)
+		}
+	}
+}
+
+// However much a body holds, the answer stays short.
+func TestInspection_AnswerIsBounded(t *testing.T) {
+	body := `["` + strings.Repeat(`<script>alert(1)</script>","`, 5000) + `"]`
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	inspection(t, &history{}).Handler(http.NotFoundHandler()).ServeHTTP(w, r)
+	if w.Code != http.StatusForbidden || w.Body.Len() > 20_000 {
+		t.Errorf("%d with %d bytes, want 403 with at most 20000", w.Code, w.Body.Len())
+	}
+}
+
+func TestRoute(t *testing.T) {
+	for _, tc := range []struct{ method, target, pattern, want string }{
+		{"GET", "/products/17", "", "GET /products/17"},
+		{"GET", "/a%2Fb/c?q=1", "", "GET /a%2Fb/c"},
+		{"PUT", "/products/17", "PUT /products/{id}", "PUT /products/{id}"},
+		{"PUT", "/products/17", "/products/{id}", "PUT /products/{id}"},
+		{"PUT", "/products/17", "/", "PUT /products/17"},
+		{"PUT", "/products/17", "/products/", "PUT /products/17"},
+		{"PUT", "/products/17", "/{rest...}", "PUT /products/17"},
+		{"GET", "/products/", "/products/{$}", "GET /products/"},
+		{"PUT", "/products/17", "example.com/products/{id}", "PUT /products/17"},
+		{"PUT", "/products/17", "PUT example.com/products/{id}", "PUT /products/17"},
+	} {
+		r := httptest.NewRequest(tc.method, tc.target, nil)
+		r.Pattern = tc.pattern
+		if got := middleware.Route(r); got != tc.want {
+			t.Errorf("Route(%s %s, pattern %q) = %q, want %q", tc.method, tc.target, tc.pattern, got, tc.want)
 		}
 	}
 }

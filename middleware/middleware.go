@@ -124,6 +124,7 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 func fail(w http.ResponseWriter, r *http.Request, logger *slog.Logger, err error) {
 	client := makerguard.ClientFrom(r.Context())
 	LogFailure(r.Context(), logger, err)
+	SetRefusal(w.Header(), err)
 	problem.Write(w, err, client.RequestID)
 }
 

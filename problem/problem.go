@@ -112,6 +112,9 @@ func From(err error, requestID string) *Document {
 		d.Detail = "The log has the details under the request id."
 		d.Context = nil
 	}
+	if d.retryAfter == 0 && d.Status == http.StatusServiceUnavailable {
+		d.retryAfter = time.Second // whoever was told nothing would come back at once
+	}
 	for _, f := range e.Fields {
 		d.Errors = append(d.Errors, Field(f))
 	}

@@ -20,7 +20,7 @@ type metrics struct {
 	handler  http.Handler
 }
 
-func newMetrics(g *guard.Guard) *metrics {
+func newMetrics(g *guard.Guard, store *StoreMetrics) *metrics {
 	reg := prometheus.NewRegistry()
 	m := &metrics{
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -32,6 +32,10 @@ func newMetrics(g *guard.Guard) *metrics {
 	reg.MustRegister(m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, c := range authMetrics(g.Auth) {
 		reg.MustRegister(c)
+	}
+	reg.MustRegister(embeddedMetrics(g)...)
+	if store != nil {
+		reg.MustRegister(store.collectors()...)
 	}
 	return m
 }

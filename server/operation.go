@@ -51,9 +51,10 @@ type operation struct {
 	method, path string
 	tag          string
 	summary      string
-	status       int    // of success; 0 is 200
-	maxBody      int64  // bytes; 0 is smallBody
-	media        string // of a plain route's answers; "" if they have no body
+	status       int      // of success; 0 is 200
+	maxBody      int64    // bytes; 0 is smallBody
+	media        string   // of a plain route's answers; "" if they have no body
+	takes        []string // media types of a body that is not JSON; nil for JSON
 	access       access
 }
 
@@ -81,6 +82,12 @@ func handle[I, O any](s *Server, op operation, h func(ctx context.Context, c cal
 		DefaultStatus: op.status, MaxBodyBytes: op.maxBody + 1, // huma refuses a body of exactly its limit
 		Errors:      []int{http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable},
 		Middlewares: huma.Middlewares{s.admit(op)},
+	}
+	if op.takes != nil {
+		o.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{}}
+		for _, media := range op.takes {
+			o.RequestBody.Content[media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+		}
 	}
 	if !op.access.public {
 		o.Security = []map[string][]string{{"bearer": {}}}
@@ -136,7 +143,10 @@ func (s *Server) plain(op operation, h http.HandlerFunc) {
 		return
 	}
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		ctx, err := s.authorize(r, op.access)
+		var hold middleware.Hold
+		defer hold.Leave()
+		ctx, err := s.authorize(r, op.access, &hold)
+		middleware.SetBurst(w.Header(), hold.Burst())
 		if err != nil {
 			s.fail(w, r, err)
 			return
@@ -155,7 +165,10 @@ func operationID(op operation) string {
 func (s *Server) admit(op operation) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
-		rctx, err := s.authorize(r, op.access)
+		var hold middleware.Hold
+		defer hold.Leave()
+		rctx, err := s.authorize(r, op.access, &hold)
+		middleware.SetBurst(w.Header(), hold.Burst())
 		if err == nil {
 			err = checkSingle(r)
 		}
@@ -170,7 +183,9 @@ func (s *Server) admit(op operation) func(huma.Context, func(huma.Context)) {
 	}
 }
 
-func (s *Server) authorize(r *http.Request, a access) (context.Context, error) {
+// authorize finds out who calls, asks the policy's rates for the caller, which hold keeps until the
+// request has ended, and whether the caller may.
+func (s *Server) authorize(r *http.Request, a access, hold *middleware.Hold) (context.Context, error) {
 	ctx := r.Context()
 	if a.public {
 		return ctx, nil
@@ -190,6 +205,9 @@ func (s *Server) authorize(r *http.Request, a access) (context.Context, error) {
 		}
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := s.guard.Limits().Caller(ctx, hold, p, nil); err != nil {
 		return nil, err
 	}
 	if a.permission != "" {

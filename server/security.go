@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"strconv"
-	"time"
 
 	"github.com/makerguard/makerguard"
 	"github.com/makerguard/makerguard/api"
@@ -17,7 +16,6 @@ func (s *Server) securityRoutes() {
 	tag := "security"
 	handle(s, operation{method: "POST", path: "/v1/security/inspect", tag: tag, summary: "Look for attacks in inputs", maxBody: largeBody, access: signedIn}, s.inspect)
 	handle(s, operation{method: "POST", path: "/v1/catalog/validate", tag: tag, summary: "Check a product or a company against the business rules", maxBody: largeBody, access: signedIn}, s.validate)
-	handle(s, operation{method: "GET", path: "/v1/security/threats", tag: tag, summary: "The threat history, newest first", access: with(makerguard.ViewSecurity)}, s.threats)
 	handle(s, operation{method: "GET", path: "/v1/security/score", tag: tag, summary: "The security score and what would raise it", access: with(makerguard.ViewSecurity)}, s.score)
 	handle(s, operation{method: "GET", path: "/v1/audit", tag: tag, summary: "The audit record, newest first", access: with(makerguard.ViewAudit)}, s.audit)
 }
@@ -36,7 +34,7 @@ func (s *Server) inspect(ctx context.Context, c call, in *body[api.InspectReques
 		}
 		found = s.guard.Detector.InspectJSON(found, x.Name, x.Value, loc)
 	}
-	return s.validation(ctx, c, "", catalog.Report{}, found)
+	return s.validation(ctx, c, threat.InspectRoute, "", catalog.Report{}, found)
 }
 
 // validateRequest is the body of POST /v1/catalog/validate: exactly one of its members.
@@ -49,9 +47,9 @@ func (s *Server) validate(ctx context.Context, c call, in *body[validateRequest]
 	b := in.Body
 	switch {
 	case b.Product != nil && b.Company == nil:
-		return s.validation(ctx, c, "/product", catalog.ValidateProduct(*b.Product, s.now()), inspectProduct(s.guard.Detector, *b.Product))
+		return s.validation(ctx, c, threat.ValidateRoute, "/product", catalog.ValidateProduct(*b.Product, s.now()), inspectProduct(s.guard.Detector, *b.Product))
 	case b.Company != nil && b.Product == nil:
-		return s.validation(ctx, c, "/company", catalog.ValidateCompany(*b.Company, s.now()), inspectCompany(s.guard.Detector, *b.Company))
+		return s.validation(ctx, c, threat.ValidateRoute, "/company", catalog.ValidateCompany(*b.Company, s.now()), inspectCompany(s.guard.Detector, *b.Company))
 	}
 	return nil, &makerguard.Error{
 		Code: makerguard.ValidationFailed, Message: "send either a product or a company",
@@ -60,10 +58,11 @@ func (s *Server) validate(ctx context.Context, c call, in *body[validateRequest]
 }
 
 // validation renders what the rules and the detector found, and writes what the
-// detector found to the history. root is where the document stands in the request: the
+// detector found to the history, whatever mode its rules are in: this is a question, and
+// nothing is refused. root is where the document stands in the request: the
 // report's pointers begin there.
-func (s *Server) validation(ctx context.Context, c call, root string, report catalog.Report, found []makerguard.Finding) (*body[api.ValidationResponse], error) {
-	ts, err := s.guard.Threats.Record(ctx, c.principal, c.client, found)
+func (s *Server) validation(ctx context.Context, c call, route, root string, report catalog.Report, found []makerguard.Finding) (*body[api.ValidationResponse], error) {
+	ts, err := s.guard.Threats.Record(ctx, threat.Sighting{Principal: c.principal, Client: c.client, Route: route, Watched: found})
 	if err != nil {
 		return nil, err
 	}
@@ -77,43 +76,9 @@ func (s *Server) validation(ctx context.Context, c call, root string, report cat
 func issues(root string, ps []catalog.Problem) []api.Issue {
 	out := make([]api.Issue, 0, len(ps))
 	for _, p := range ps {
-		out = append(out, api.Issue{Pointer: root + p.Pointer, Rule: p.Rule, Message: p.Message, Expected: p.Expected})
+		out = append(out, api.Issue{Pointer: root + p.Pointer, Rule: p.Rule, Severity: string(p.Severity), Message: p.Message, Expected: p.Expected, Source: p.Source})
 	}
 	return out
-}
-
-func threats(ts []makerguard.Threat) []api.Threat {
-	out := make([]api.Threat, 0, len(ts))
-	for _, t := range ts {
-		out = append(out, api.Threat{
-			ID: t.ID, Type: t.Type, Severity: t.Severity, Rule: t.Rule, Description: t.Description, Input: t.Input,
-			Location: string(t.Location), Evidence: t.Evidence, DetectedAt: t.DetectedAt, SourceIP: t.IP, UserAgent: t.UserAgent,
-			RequestID: t.RequestID, MemberID: t.MemberID,
-		})
-	}
-	return out
-}
-
-func (s *Server) threats(ctx context.Context, c call, in *struct {
-	Type     string    `query:"type" maxLength:"64"`
-	Severity string    `query:"severity" enum:"low,medium,high,critical"`
-	Since    time.Time `query:"since" doc:"RFC 3339"`
-	Cursor   string    `query:"cursor" maxLength:"64"`
-	Limit    int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
-},
-) (*body[api.ThreatsResponse], error) {
-	ts, err := s.guard.Threats.List(ctx, makerguard.ThreatFilter{
-		ManufacturerID: c.principal.ManufacturerID, Type: makerguard.ThreatType(in.Type), Severity: makerguard.Severity(in.Severity),
-		Since: in.Since, Before: makerguard.EventID(in.Cursor), Limit: in.Limit,
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := api.ThreatsResponse{Threats: threats(ts)}
-	if len(ts) == in.Limit {
-		out.NextCursor = string(ts[len(ts)-1].ID)
-	}
-	return &body[api.ThreatsResponse]{out}, nil
 }
 
 func (s *Server) score(ctx context.Context, c call, _ *none) (*body[api.ScoreResponse], error) {

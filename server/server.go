@@ -28,8 +28,9 @@ import (
 // Config says what a Server serves.
 type Config struct {
 	Guard   *guard.Guard
-	Version string       // of the binary, shown in the OpenAPI document
-	Logger  *slog.Logger // nil discards
+	Store   *StoreMetrics // of the store under Guard; nil for none
+	Version string        // of the binary, shown in the OpenAPI document
+	Logger  *slog.Logger  // nil discards
 	Now     func() time.Time
 }
 
@@ -38,6 +39,7 @@ type Config struct {
 type Server struct {
 	guard      *guard.Guard
 	logger     *slog.Logger
+	version    string
 	now        func() time.Time
 	mux        *http.ServeMux
 	api        huma.API
@@ -62,7 +64,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Now = time.Now
 	}
 	configureHuma()
-	s := &Server{guard: cfg.Guard, logger: cfg.Logger, now: cfg.Now, mux: http.NewServeMux(), quiet: map[string]bool{}, metrics: newMetrics(cfg.Guard)}
+	s := &Server{guard: cfg.Guard, logger: cfg.Logger, version: cfg.Version, now: cfg.Now, mux: http.NewServeMux(), quiet: map[string]bool{}, metrics: newMetrics(cfg.Guard, cfg.Store)}
 	hc := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -90,7 +92,7 @@ func New(cfg Config) (*Server, error) {
 		Proxies: cfg.Guard.Proxies, Logger: cfg.Logger, Observer: s.metrics, Now: cfg.Now,
 		Quiet: func(r *http.Request) bool { return s.quiet[r.Pattern] },
 	}
-	s.handler = edge.Handler(s.common(s.mux))
+	s.handler = edge.Handler(s.common(s.guard.Limits().Addresses(s.mux, unlimited)))
 	return s, nil
 }
 
@@ -106,11 +108,23 @@ func (s *Server) routes() {
 	s.accessRoutes()
 	s.encryptionRoutes()
 	s.securityRoutes()
+	s.threatRoutes()
+	s.ruleRoutes()
+	s.memberRoutes()
 	s.adminRoutes()
+	s.keyRoutes()
+	s.policyRoutes()
 	s.oauthRoutes()
 	s.gatewayRoutes()
 	s.systemRoutes()
 	s.mux.HandleFunc("/", s.serveNothing)
+}
+
+// unlimited tells what the rates of addresses do not concern here: probes, and forward-auth, which
+// asks for the client's address itself.
+func unlimited(r *http.Request) bool {
+	path := r.URL.Path
+	return path == "/healthz" || path == "/readyz" || path == "/v1/forward-auth" || strings.HasPrefix(path, "/v1/forward-auth/")
 }
 
 func (s *Server) gatewayRoutes() {
@@ -182,6 +196,7 @@ func (s *Server) serveNothing(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	s.logFailure(r.Context(), err)
+	middleware.SetRefusal(w.Header(), err)
 	problem.Write(w, err, makerguard.ClientFrom(r.Context()).RequestID)
 }
 

@@ -6,12 +6,18 @@ package store
 import (
 	"context"
 
+	"github.com/makerguard/makerguard"
+	"github.com/makerguard/makerguard/abuse"
 	"github.com/makerguard/makerguard/account"
 	"github.com/makerguard/makerguard/audit"
 	"github.com/makerguard/makerguard/auth"
 	"github.com/makerguard/makerguard/envelope"
 	"github.com/makerguard/makerguard/feed"
+	"github.com/makerguard/makerguard/job"
 	"github.com/makerguard/makerguard/quota"
+	"github.com/makerguard/makerguard/ratelimit"
+	"github.com/makerguard/makerguard/rbac"
+	"github.com/makerguard/makerguard/score"
 	"github.com/makerguard/makerguard/threat"
 	"github.com/makerguard/makerguard/vault"
 )
@@ -21,15 +27,23 @@ import (
 // for concurrent use. What a method acknowledged survives a crash. Every error
 // carries a makerguard.Code; all times are UTC with at least millisecond precision.
 type Store interface {
+	abuse.Store
 	account.Store
 	audit.Store
 	auth.Store
 	envelope.Store
 	feed.Store
+	job.Store
 	quota.Store
+	ratelimit.Store
+	rbac.Store
+	score.Store
 	threat.Store
 	vault.Store
 
+	// Doctor checks that what the store needs is there, such as its indexes, and
+	// returns what is not; none is healthy.
+	Doctor(ctx context.Context) ([]makerguard.Ailment, error)
 	// Ping returns StoreUnavailable if the store does not answer.
 	Ping(ctx context.Context) error
 	// Close waits for what is under way and releases the store.

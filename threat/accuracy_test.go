@@ -1,36 +1,18 @@
 package threat_test
 
 import (
-	"bufio"
-	"encoding/json"
 	"os"
 	"path/filepath"
-	"sort"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/makerguard/makerguard"
 	"github.com/makerguard/makerguard/threat"
+	"github.com/makerguard/makerguard/threat/eval"
 )
-
-// labels maps the labels of the development set to the classes of the API.
-var labels = map[string]makerguard.ThreatType{
-	"sqli": makerguard.SQLInjection, "xss": makerguard.XSS, "nosqli": makerguard.NoSQLInjection, "cmdi": makerguard.CommandInjection,
-	"codei": makerguard.CodeInjection, "traversal": makerguard.PathTraversal, "ssrf": makerguard.SSRF, "ssti": makerguard.TemplateInjection,
-	"ssi": makerguard.SSIInjection, "xxe": makerguard.XXE, "ldap": makerguard.LDAPInjection, "crlf": makerguard.CRLFInjection,
-	"log4shell": makerguard.JNDILookup, "proto": makerguard.PrototypePollute, "rfi": makerguard.FileInclusion,
-}
-
-// floors are the least recall per label in percent. Labels of a few dozen rows, and rfi, whose
-// rows are mostly plain links, are held to less.
-var floors = map[string]float64{
-	"sqli": 97.5, "xss": 98.5, "nosqli": 98, "cmdi": 95, "codei": 98, "traversal": 99.5, "ssrf": 99, "ssti": 97.5,
-	"ssi": 100, "xxe": 99, "ldap": 100, "crlf": 90, "log4shell": 100, "proto": 100, "rfi": 65,
-}
 
 const (
 	overallFloor   = 98.0 // recall in percent
+	classFloor     = 95.0 // of each class
 	falsePositives = 0.1  // at most, in percent
 )
 
@@ -47,73 +29,26 @@ func TestDetector_Accuracy(t *testing.T) {
 		t.Skipf("no development set: %v; set MAKERGUARD_THREATDATA to its path", err)
 	}
 	defer f.Close()
-
-	type tally struct{ rows, found, classed int }
-	d := newDetector(t)
-	tallies := map[string]*tally{}
-	var attacks, clean tally
-	var spent time.Duration
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var r struct{ Input, Label, Context string }
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			t.Fatal(err)
-		}
-		as := strings.ReplaceAll(strings.TrimSuffix(strings.TrimSuffix(r.Context, " param"), " body"), " string", "string")
-		start := time.Now()
-		fs := inspect(d, row{As: as, Input: r.Input})
-		spent += time.Since(start)
-
-		c := tallies[r.Label]
-		if c == nil {
-			c = &tally{}
-			tallies[r.Label] = c
-		}
-		sum := &attacks
-		if r.Label == "benign" {
-			sum = &clean
-			if len(fs) > 0 {
-				t.Logf("false positive: %q: %v", r.Input, rules(fs))
-			}
-		}
-		for _, n := range []*tally{c, sum} {
-			n.rows++
-			if len(fs) > 0 {
-				n.found++
-			}
-			for _, f := range fs {
-				if f.Type == labels[r.Label] {
-					n.classed++
-					break
-				}
-			}
-		}
-	}
-	if err := lines.Err(); err != nil {
+	samples, err := eval.Read(f)
+	if err != nil {
 		t.Fatal(err)
 	}
-	percent := func(n, of int) float64 { return 100 * float64(n) / float64(max(of, 1)) }
-	var names []string
-	for l := range tallies {
-		names = append(names, l)
-	}
-	sort.Strings(names)
-	for _, l := range names {
-		c := tallies[l]
-		found := percent(c.found, c.rows)
-		t.Logf("%-10s %6d rows  found %6.2f %%  as their class %6.2f %%", l, c.rows, found, percent(c.classed, c.rows))
-		if floor, ok := floors[l]; ok && found < floor {
-			t.Errorf("recall of %s = %.2f %%, want at least %.2f %%", l, found, floor)
+	r := eval.Measure(samples, eval.Judge(newDetector(t)), nil)
+	for label, c := range r.Labels {
+		t.Logf("%-10s %6d rows  found %6.2f %%  as their class %6.2f %%", label, c.Rows, c.Rate(), c.ClassRate())
+		if c.Rate() < classFloor {
+			t.Errorf("recall of %s = %.2f %%, want at least %.2f %%", label, c.Rate(), classFloor)
 		}
 	}
-	recall, alarms := percent(attacks.found, attacks.rows), percent(clean.found, clean.rows)
-	t.Logf("recall %.2f %% of %d, false positives %.3f %% of %d, mean %v", recall, attacks.rows, alarms, clean.rows, spent/time.Duration(attacks.rows+clean.rows))
-	if recall < overallFloor {
-		t.Errorf("recall = %.2f %%, want at least %.2f %%", recall, overallFloor)
+	t.Logf("recall %.2f %% of %d, false positives %.3f %% of %d, mean %v", r.Attacks.Rate(), r.Attacks.Rows, r.Clean.Rate(), r.Clean.Rows, r.Mean)
+	if rate := r.Attacks.Rate(); rate < overallFloor {
+		t.Errorf("recall = %.2f %%, want at least %.2f %%", rate, overallFloor)
 	}
-	if alarms > falsePositives {
-		t.Errorf("false positives = %.3f %%, want at most %.3f %%", alarms, falsePositives)
+	if rate := r.Clean.Rate(); rate > falsePositives {
+		for _, c := range r.FalsePositives {
+			t.Logf("false positive: %q: %v", c.Input, c.Rules)
+		}
+		t.Errorf("false positives = %.3f %%, want at most %.3f %%", rate, falsePositives)
 	}
 }
 

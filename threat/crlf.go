@@ -9,10 +9,10 @@ import (
 // A line end in a value that goes into a header, a mail or a log line begins another one. In
 // the text of a description it is only a line end, so what follows decides.
 var (
-	ruleCRLFHeader   = &rule{voiceCRLF, "crlf.header", makerguard.SeverityHigh, 5, "A line end is followed by a header of HTTP or mail."}
-	ruleCRLFResponse = &rule{voiceCRLF, "crlf.response", makerguard.SeverityHigh, 5, "Line ends are followed by another response or request."}
-	ruleCRLFEncoded  = &rule{voiceCRLF, "crlf.encoded", makerguard.SeverityMedium, 5, "A line end is hidden by encoding."}
-	ruleCRLFBare     = &rule{voiceCRLF, "crlf.bare", makerguard.SeverityMedium, 5, "A line end stands in a place that has one line only."}
+	ruleCRLFHeader   = &rule{voiceCRLF, "crlf.header", makerguard.SeverityHigh, 1, 5, "A line end is followed by a header of HTTP or mail."}
+	ruleCRLFResponse = &rule{voiceCRLF, "crlf.response", makerguard.SeverityHigh, 1, 5, "Line ends are followed by another response or request."}
+	ruleCRLFEncoded  = &rule{voiceCRLF, "crlf.encoded", makerguard.SeverityMedium, 1, 5, "A line end is hidden by encoding."}
+	ruleCRLFBare     = &rule{voiceCRLF, "crlf.bare", makerguard.SeverityMedium, 1, 5, "A line end stands in a place that has one line only."}
 )
 
 var headerNames = set("set-cookie", "location", "content-type", "content-length", "content-encoding", "transfer-encoding", "host", "connection", "refresh", "x-forwarded-for", "x-xss-protection", "access-control-allow-origin",
@@ -22,10 +22,14 @@ var headerNames = set("set-cookie", "location", "content-type", "content-length"
 var mailHeaders = set("to", "from", "subject", "date", "cc", "link", "host", "status", "location", "header", "x", "server", "origin", "connection", "upgrade", "refresh")
 
 func (x *inspection) crlf() {
+	s := x.text
+	if x.has(markBack) && x.has(markColon) {
+		x.spelledLine()
+	}
 	if !x.has(markLine) {
 		return
 	}
-	s := x.text
+	hidden := x.layer > 0 && !strings.ContainsAny(x.views[0], "\r\n")
 	for i := 0; i < len(s) && !x.sure(voiceCRLF); i++ {
 		if s[i] != '\n' && s[i] != '\r' {
 			continue
@@ -35,6 +39,13 @@ func (x *inspection) crlf() {
 			i++
 		}
 		rest := s[i+1:]
+		if i+1 < len(s) && s[i+1] == ':' && at > 1 && inAnyCase(headerNames, s[:at]) && !inAnyCase(mailHeaders, s[:at]) {
+			x.say(ruleCRLFHeader, 0, len(s)) // line ends between a header's name and its colon
+			return
+		}
+		if hidden && len(rest) > 2 && rest[0] == '0' && (rest[1]|0x20 == 'a' || rest[1]|0x20 == 'd') {
+			rest = rest[2:] // what is left of %%0a0a
+		}
 		switch {
 		case hasPrefixFold(rest, "http/1."), hasPrefixFold(rest, "http/2"), strings.HasPrefix(rest, "GET /"), strings.HasPrefix(rest, "POST /"), hasPrefixFold(rest, "rcpt to:"), hasPrefixFold(rest, "mail from:"):
 			x.say(ruleCRLFResponse, at, len(s))
@@ -45,12 +56,16 @@ func (x *inspection) crlf() {
 			n++
 		}
 		name := strings.TrimRight(rest[:n], "\r\n")
-		if n < len(rest) && rest[n] == ':' && inAnyCase(headerNames, name) && (x.layer > 0 || !inAnyCase(mailHeaders, name) || x.singleLine() || at == 0 && s[at] == '\r') {
+		if n < len(rest) && rest[n] == ':' && inAnyCase(headerNames, name) && (hidden || !inAnyCase(mailHeaders, name) || x.singleLine() || at == 0 && s[at] == '\r') {
+			x.say(ruleCRLFHeader, at, len(s))
+			return
+		}
+		if n < len(rest) && rest[n] == ':' && n > 2 && (hidden && x.loc == makerguard.InQuery && strings.IndexByte(name, '-') > 0 || hasPrefixFold(name, "x-") && x.loc != makerguard.InText) {
 			x.say(ruleCRLFHeader, at, len(s))
 			return
 		}
 		switch {
-		case x.layer > 0 && x.loc == makerguard.InQuery && (at == 0 || i+1 == at+2 && s[at] == '\r' && !strings.ContainsAny(s[:at], " ")) && strings.Count(s, "\n") <= 3:
+		case hidden && x.loc == makerguard.InQuery && (at == 0 || i+1 == at+2 && s[at] == '\r' && !strings.ContainsAny(s[:at], " ")) && strings.Count(s, "\n") <= 3:
 			// Hidden once more than the place asks for, and not a text of several lines.
 			x.say(ruleCRLFEncoded, at, len(s))
 		case x.singleLine() && x.loc != makerguard.InQuery:
@@ -59,6 +74,28 @@ func (x *inspection) crlf() {
 			x.say(ruleCRLFBare, at, len(s))
 		case strings.HasPrefix(rest, "<") && s[at] == '\r' && (hasPrefixFold(rest, "<script") || hasPrefixFold(rest, "<html")):
 			x.say(ruleCRLFResponse, at, len(s))
+		}
+	}
+}
+
+// spelledLine finds a header behind a line end that is spelled \r\n.
+func (x *inspection) spelledLine() {
+	s := x.text
+	for i := 0; i+3 < len(s); i++ {
+		if s[i] != '\\' || s[i+1] != 'n' && s[i+1] != 'r' {
+			continue
+		}
+		at := i
+		for i+2 < len(s) && s[i+2] == '\\' && (s[i+3:] != "" && (s[i+3] == 'n' || s[i+3] == 'r')) {
+			i += 2
+		}
+		n := i + 2
+		for n < len(s) && n-i < maxKey && (lower[s[n]] != 0 || s[n] == '-') {
+			n++
+		}
+		if name := s[i+2 : n]; n < len(s) && s[n] == ':' && inAnyCase(headerNames, name) && !inAnyCase(mailHeaders, name) {
+			x.say(ruleCRLFHeader, at, len(s))
+			return
 		}
 	}
 }

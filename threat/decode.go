@@ -12,7 +12,7 @@ import (
 const maxLayers = 3
 
 // decodeGate are the marks without which there is nothing to decode.
-const decodeGate = markPercent | markAmp | markBack | markFold | markInvalid | markNUL | markPlus | markControl
+const decodeGate = markEscape | markBack | markFold | markInvalid | markNUL | markControl | markHidden
 
 // decoder builds the text of the next layer. As long as nothing is decoded it copies
 // nothing: most texts hold a percent or ampersand and nothing encoded.
@@ -21,32 +21,37 @@ type decoder struct {
 	at   int // the place being decoded
 	done int // src up to here is in out, or dropped
 	out  strings.Builder
+	way  *segments // if set, it is told where what was decoded comes from
 }
 
 // put replaces the next n bytes of the source by text.
 func (d *decoder) put(n int, text string) int {
-	d.flush()
+	d.flush(n, len(text))
 	d.out.WriteString(text)
-	d.done = d.at + n
 	return n
 }
 
 func (d *decoder) putByte(n int, c byte) int {
-	d.flush()
+	d.flush(n, 1)
 	d.out.WriteByte(c)
-	d.done = d.at + n
 	return n
 }
 
 func (d *decoder) putRune(n int, r rune) int {
-	d.flush()
+	d.flush(n, max(utf8.RuneLen(r), 1))
 	d.out.WriteRune(r)
-	d.done = d.at + n
 	return n
 }
 
-// flush copies what stands undecoded before the place being decoded.
-func (d *decoder) flush() { d.out.WriteString(d.src[d.done:d.at]) }
+// flush copies what stands undecoded before the place being decoded, whose next n bytes
+// become wide bytes.
+func (d *decoder) flush(n, wide int) {
+	d.out.WriteString(d.src[d.done:d.at])
+	d.done = d.at + n
+	if d.way != nil {
+		d.way.add(d.out.Len(), d.at, wide, n)
+	}
+}
 
 // decode undoes one layer of the encodings that hide attacks, and reports whether
 // that changed anything: percent encoding (%u too), HTML entities, \u and \x escapes,
@@ -55,6 +60,23 @@ func (d *decoder) flush() { d.out.WriteString(d.src[d.done:d.at]) }
 // twice as long as s.
 func decode(s string) (string, bool) {
 	d := decoder{src: s}
+	if !d.run() {
+		return s, false
+	}
+	return d.out.String(), true
+}
+
+// decoded returns the way back from what decode makes of s.
+func decoded(s string) segments {
+	var way segments
+	d := decoder{src: s, way: &way}
+	d.run()
+	return way
+}
+
+// run decodes the source and reports whether that changed anything.
+func (d *decoder) run() bool {
+	s := d.src
 	plus := strings.IndexByte(s, '%') >= 0 && !strings.ContainsAny(s, " \t\n")
 	for d.at < len(s) {
 		c := s[d.at]
@@ -81,10 +103,10 @@ func decode(s string) (string, bool) {
 		d.at += max(n, 1)
 	}
 	if d.done == 0 {
-		return s, false
+		return false
 	}
-	d.flush()
-	return d.out.String(), true
+	d.out.WriteString(s[d.done:])
+	return true
 }
 
 // percent decodes %XX and %uXXXX, and says how long the escape is; 0 if it is none.

@@ -11,13 +11,15 @@ import (
 // DetectorConfig configures a Detector.
 type DetectorConfig struct {
 	// Paranoia is how little it takes to call an input an attack, 1 to 3 as the levels
-	// of the OWASP Core Rule Set; 0 means 1. Level 1 is meant to run in front of
-	// real customers; 2 and 3 accept more false alarms.
+	// of the OWASP Core Rule Set; 0 means 1. A level lets the rules of its own and of
+	// the lower levels speak (see Rules), and needs an anomaly score of 5, 4 or 3. Level 1 is
+	// meant to run in front of real customers; 2 and 3 accept more false alarms.
 	Paranoia int
 }
 
 // Detector recognises attacks in inputs. It is immutable and safe for concurrent use.
 type Detector struct {
+	paranoia  int
 	threshold int
 	pool      sync.Pool // of *inspection
 }
@@ -31,6 +33,7 @@ func NewDetector(c DetectorConfig) (*Detector, error) {
 		return nil, fmt.Errorf("paranoia level %d: must be 1, 2 or 3", c.Paranoia)
 	}
 	return &Detector{
+		paranoia:  c.Paranoia,
 		threshold: 6 - c.Paranoia,
 		pool:      sync.Pool{New: func() any { return new(inspection) }},
 	}, nil
@@ -55,12 +58,14 @@ func (d *Detector) Inspect(dst []makerguard.Finding, in Input) []makerguard.Find
 // inspect is Inspect for a value, or for the name of one.
 func (d *Detector) inspect(dst []makerguard.Finding, in Input, key bool) []makerguard.Finding {
 	m := scan(in.Value)
-	if m&suspect == 0 && !serial(in.Value) && !(key && strings.Contains(in.Value, "__")) {
+	if m&noticeable == 0 && !unmarked(in.Value) && !(key && strings.Contains(in.Value, "__")) {
 		return dst
 	}
 	x := d.pool.Get().(*inspection)
-	x.text, x.marks, x.loc, x.kind = in.Value, m, in.Location, in.Kind
+	x.text, x.marks, x.loc, x.kind, x.paranoia = in.Value, m, in.Location, in.Kind, d.paranoia
+	x.views[0], x.name = in.Value, in.Name
 	if key {
+		x.name = ""
 		x.key(in.Value)
 	}
 	x.malformed()
@@ -82,9 +87,9 @@ func (d *Detector) inspect(dst []makerguard.Finding, in Input, key bool) []maker
 	return dst
 }
 
-// suspect are the marks without one of which no voice has anything to say. A line
-// end alone, a percent sign and the like occur in most texts.
-const suspect = ^(markHash | markBang | markPlus | markFold | markCurly)
+// noticeable are the marks without one of which no voice has anything to say: the others,
+// such as the percent sign of a discount, need one of these beside them.
+const noticeable = ^(markHash | markBang | markPlus | markFold | markCurly | markPercent | markAt | markWideSign | markWideLetter)
 
 // speak lets every voice read the view.
 func (x *inspection) speak() {
@@ -103,6 +108,9 @@ func (x *inspection) speak() {
 	x.jndi()
 	x.proto()
 	x.deserialization()
+	if x.paranoia > 1 {
+		x.suspect()
+	}
 }
 
 // judge turns what the voices said into findings if it reaches the threshold.
@@ -124,9 +132,11 @@ func (d *Detector) judge(dst []makerguard.Finding, x *inspection, name, pointer 
 		if h.rule == nil {
 			continue
 		}
+		fragment, start, end := x.evidence(h)
 		dst = append(dst, makerguard.Finding{
 			Type: voiceTypes[i], Severity: h.rule.severity, Rule: h.rule.id, Description: h.rule.why,
-			Input: name + pointer, Location: x.loc, Evidence: h.evidence, Score: h.rule.score,
+			Input: name + pointer, Location: x.loc, Evidence: fragment, Score: h.rule.score,
+			Offset: start, Length: end - start,
 		})
 	}
 	return dst

@@ -39,6 +39,7 @@ func TestInspect_FindingSaysWhatWhereAndWhy(t *testing.T) {
 		Type: makerguard.XSS, Severity: makerguard.SeverityCritical, Rule: "xss.event", Input: "q", Location: makerguard.InQuery,
 		Description: "An event handler in a tag runs code in the browser of whoever sees it.",
 		Evidence:    "<img src=x onerror=alert(1)>", Score: 5,
+		Offset: 0, Length: len("%3Cimg%20src=x%20onerror=alert(1)%3E"),
 	}}
 	if diff := cmp.Diff(want, fs); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
@@ -266,6 +267,34 @@ func TestInspectJSON_ReadsOnBehindGarbage(t *testing.T) {
 		}
 		if !found {
 			t.Errorf("InspectJSON(%.60s) misses the script", body)
+		}
+	}
+}
+
+func TestInspectCookie_NamesAndValues(t *testing.T) {
+	d := newDetector(t)
+	for _, c := range []struct {
+		header, name string
+		want         makerguard.ThreatType // "" for none
+	}{
+		{"session=0d9b7e2c-61c4; theme=dark; _ga=GA1.2.12345.67890; cart=eyJhIjoxfQ==", "", ""},
+		{"lang=de-DE; consent=a:1|b:0&c:1; seen=2026-01-01T00:00:00Z", "", ""},
+		{"theme=dark; q=' or 1=1--", "q", makerguard.SQLInjection},
+		{"a=b;<script>1=2", "<script>1", makerguard.XSS},
+		{"prefs=O:8:\"Evil\":0:{}", "prefs", makerguard.Deserialization},
+		{"a=1\r\nSet-Cookie: b=2", "a", makerguard.CRLFInjection},
+		{"__proto__=1", "__proto__", makerguard.PrototypePollute},
+		{";;=; =", "", ""},
+	} {
+		fs := d.InspectCookie(nil, c.header)
+		if c.want == "" {
+			if len(fs) > 0 {
+				t.Errorf("InspectCookie(%q) = %v, want nothing", c.header, rules(fs))
+			}
+			continue
+		}
+		if len(fs) == 0 || fs[0].Type != c.want || fs[0].Input != c.name || fs[0].Location != makerguard.InCookie {
+			t.Errorf("InspectCookie(%q) = %+v, want %s in %q", c.header, fs, c.want, c.name)
 		}
 	}
 }

@@ -8,7 +8,8 @@
 // and read by one voice per class of attack. A voice tokenises and judges grammar: a
 // quote that ends a string and goes on as SQL is an attack, "O'Brien & Sons" is not.
 // Voices add to an anomaly score with a threshold per paranoia level, as in the
-// OWASP Core Rule Set; an input below it yields nothing.
+// OWASP Core Rule Set; an input below it yields nothing. [Rules] lists what can be said, from
+// which level on. A finding points at the bytes as they were sent, through all decodings.
 //
 // It promises time linear in the input, bounded memory, and evidence of at most 80
 // bytes, so that neither the detector nor its log can be turned against the service.

@@ -24,6 +24,9 @@ func checkFindings(t *testing.T, input string, fs []makerguard.Finding) {
 		if len(f.Evidence) > 80 || !utf8.ValidString(f.Evidence) {
 			t.Errorf("evidence in %q = %q, want at most 80 bytes of UTF-8", input, f.Evidence)
 		}
+		if f.Offset < 0 || f.Length < 0 || f.Offset+f.Length > len(input) {
+			t.Errorf("%s in %q of %d bytes stands at %d, %d long", f.Rule, input, len(input), f.Offset, f.Length)
+		}
 	}
 }
 
@@ -58,6 +61,7 @@ func FuzzInspectQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, q string) {
 		checkFindings(t, q, d.InspectQuery(nil, q))
 		checkFindings(t, q, d.InspectForm(nil, q))
+		checkFindings(t, q, d.InspectCookie(nil, q))
 	})
 }
 

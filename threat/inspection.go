@@ -43,24 +43,29 @@ type rule struct {
 	voice    voice
 	id       string // stable
 	severity makerguard.Severity
+	paranoia int    // the level from which on it speaks, 1 to 3
 	score    int    // what it adds to the anomaly score: 5 speaks alone at every paranoia level
 	why      string // for a person
 }
 
 // hit is the strongest thing a voice said.
 type hit struct {
-	rule     *rule
-	evidence string
-	layer    int // of decoding, at which it was said
+	rule       *rule
+	layer      int // of decoding, at which it was said
+	start, end int // the fragment, in the view of that layer
 }
 
 // inspection is the work on one input: the view being read and what was found so far.
 type inspection struct {
-	text  string // the view being read
-	marks marks
-	layer int // how many encodings were undone to get text
-	loc   makerguard.Location
-	kind  makerguard.Kind
+	text     string // the view being read
+	marks    marks
+	layer    int // how many encodings were undone to get text
+	views    [maxLayers + 1]string
+	ways     [maxLayers + 1]segments // back from each layer to the one before it; made when asked for
+	name     string                  // of the value; "" if it is a name itself
+	loc      makerguard.Location
+	kind     makerguard.Kind
+	paranoia int
 
 	spoken bool // found holds something
 	found  [voices]hit
@@ -75,12 +80,16 @@ func (x *inspection) reset() {
 	if x.spoken {
 		x.found = [voices]hit{}
 	}
-	x.spoken, x.text, x.layer, x.sql.text = false, "", 0, ""
+	x.spoken, x.text, x.name, x.layer, x.sql.text = false, "", "", 0, ""
+	x.views, x.ways = [maxLayers + 1]string{}, [maxLayers + 1]segments{}
 }
 
 // say notes that r holds for text[start:end]. Of rules that are equally sure the one said
 // first stands, but what is said of the decoded text is easier to understand.
 func (x *inspection) say(r *rule, start, end int) {
+	if r.paranoia > x.paranoia {
+		return
+	}
 	x.spoken = true
 	h := &x.found[r.voice]
 	if h.rule != nil && (h.rule.score > r.score || h.rule.score == r.score && h.layer == x.layer) {
@@ -89,8 +98,20 @@ func (x *inspection) say(r *rule, start, end int) {
 	for start > 0 && start < len(x.text) && !utf8.RuneStart(x.text[start]) {
 		start--
 	}
-	end = min(end, len(x.text), start+maxEvidence)
-	*h = hit{r, clean(x.text[start:end], maxEvidence), x.layer}
+	*h = hit{r, x.layer, start, min(end, len(x.text), start+maxEvidence)}
+}
+
+// evidence returns the fragment a hit stands for, and where it is in the text of layer 0.
+func (x *inspection) evidence(h *hit) (fragment string, start, end int) {
+	fragment = clean(x.views[h.layer][h.start:h.end], maxEvidence)
+	start, end = h.start, h.end
+	for layer := h.layer; layer > 0; layer-- {
+		if x.ways[layer] == nil {
+			x.ways[layer] = decoded(x.views[layer-1])
+		}
+		start, end = x.ways[layer].source(start, end)
+	}
+	return fragment, start, end
 }
 
 // sure reports whether v has said something of this view that needs nothing added.
@@ -102,6 +123,7 @@ func (x *inspection) sure(v voice) bool {
 // read makes text the view to be read and lets all voices read it.
 func (x *inspection) read(text string, m marks, layer int) {
 	x.text, x.marks, x.layer = text, m, layer
+	x.views[layer] = text
 	x.points = index(x.points[:0], text)
 	x.speak()
 }

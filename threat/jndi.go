@@ -9,8 +9,8 @@ import (
 // A lookup of Log4j (CVE-2021-44228) is written ${jndi:...}, and hidden in lookups inside of
 // lookups, each of which gives a letter.
 var (
-	ruleJNDI       = &rule{voiceJNDI, "jndi.lookup", makerguard.SeverityCritical, 5, "A lookup that makes a Java logger load code from elsewhere."}
-	ruleJNDINested = &rule{voiceJNDI, "jndi.nested", makerguard.SeverityCritical, 5, "Lookups inside of lookups hide what a Java logger is to do."}
+	ruleJNDI       = &rule{voiceJNDI, "jndi.lookup", makerguard.SeverityCritical, 1, 5, "A lookup that makes a Java logger load code from elsewhere."}
+	ruleJNDINested = &rule{voiceJNDI, "jndi.nested", makerguard.SeverityCritical, 1, 5, "Lookups inside of lookups hide what a Java logger is to do."}
 )
 
 func (x *inspection) jndi() {

@@ -4,8 +4,6 @@ import (
 	"hash/maphash"
 	"strconv"
 	"strings"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/makerguard/makerguard"
 )
@@ -59,8 +57,12 @@ const manyKeys = 32
 
 // broken reports what is wrong at the place reached and inspects the rest as text.
 func (w *jsonWalk) broken(r *rule) bool {
-	w.report(r, w.text[w.pos:])
+	w.report(r, w.pos, len(w.text))
+	before := len(w.dst)
 	w.dst = w.d.Inspect(w.dst, Input{Name: w.name, Value: w.text[w.pos:], Location: w.loc})
+	for i := before; i < len(w.dst); i++ {
+		w.dst[i].Offset += w.pos
+	}
 	w.pos = len(w.text)
 	return false
 }
@@ -87,11 +89,15 @@ func (w *jsonWalk) value() bool {
 	case c == '[':
 		return w.array()
 	case c == '"':
+		start := w.pos + 1
 		s, ok := w.string()
 		if !ok {
 			return w.broken(ruleMalformedJSON)
 		}
-		w.inspect(s, false)
+		w.inspect(s, start, false)
+		if w.depth > 0 && w.path[w.depth-1].index < 0 && polymorphic(w.path[w.depth-1].key, s) {
+			w.report(ruleSerialType, start, w.pos-1)
+		}
 		return true
 	case c == '-' || isDigit(c):
 		return w.number()
@@ -193,15 +199,16 @@ func (w *jsonWalk) object() bool {
 		if w.peek() != '"' {
 			return w.broken(ruleMalformedJSON)
 		}
+		start := w.pos + 1
 		key, ok := w.string()
 		if !ok {
 			return w.broken(ruleMalformedJSON)
 		}
 		at.key = key
-		w.unique(key, opened, first)
-		w.inspect(key, true)
+		w.unique(key, start, opened, first)
+		w.inspect(key, start, true)
 		if key == "prototype" && w.depth > 1 && w.path[w.depth-2].key == "constructor" {
-			w.report(ruleProtoChain, key)
+			w.report(ruleProtoChain, start, w.pos-1)
 		}
 		if w.skip(); w.peek() != ':' {
 			return w.broken(ruleMalformedJSON)
@@ -240,7 +247,7 @@ func (w *jsonWalk) peek() byte {
 
 // unique reports a key that the object opened at the given place already has; its keys
 // start at first.
-func (w *jsonWalk) unique(key string, opened, first int) {
+func (w *jsonWalk) unique(key string, start, opened, first int) {
 	h := maphash.String(w.seed, key)
 	duplicate := false
 	if len(w.keys)-first < manyKeys {
@@ -263,27 +270,37 @@ func (w *jsonWalk) unique(key string, opened, first int) {
 	}
 	if duplicate && !w.seen {
 		w.seen = true
-		w.report(ruleMalformedKeys, key)
+		w.report(ruleMalformedKeys, start, w.pos-1)
 	}
 }
 
-// report says what is wrong with the key or text at the place reached.
-func (w *jsonWalk) report(r *rule, evidence string) {
-	x := inspection{text: evidence, loc: w.loc}
-	x.say(r, 0, len(evidence))
+// report says what is wrong with the text from start on. Of what nobody could parse the
+// evidence is where that begins.
+func (w *jsonWalk) report(r *rule, start, end int) {
+	x := inspection{text: w.text[start:end], loc: w.loc, paranoia: w.d.paranoia}
+	x.views[0] = x.text
+	x.say(r, 0, len(x.text))
+	before := len(w.dst)
 	w.dst = w.d.judge(w.dst, &x, w.name, w.pointer())
+	for i := before; i < len(w.dst); i++ {
+		w.dst[i].Offset += start
+	}
 }
 
-// inspect lets the voices read a string.
-func (w *jsonWalk) inspect(s string, key bool) {
+// inspect lets the voices read a string that begins behind the quote at start.
+func (w *jsonWalk) inspect(s string, start int, key bool) {
 	before := len(w.dst)
 	w.dst = w.d.inspect(w.dst, Input{Name: w.name, Value: s, Location: w.loc}, key)
 	if len(w.dst) == before {
 		return
 	}
+	way := unescaped(w.text[start:w.pos])
 	pointer := w.pointer()
 	for i := before; i < len(w.dst); i++ {
-		w.dst[i].Input += pointer
+		f := &w.dst[i]
+		from, to := way.source(f.Offset, f.Offset+f.Length)
+		f.Input += pointer
+		f.Offset, f.Length = start+from, to-from
 	}
 }
 
@@ -302,80 +319,3 @@ func (w *jsonWalk) pointer() string {
 }
 
 var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")
-
-// string reads the string at the place reached and reports whether it is well-formed.
-func (w *jsonWalk) string() (string, bool) {
-	start := w.pos + 1
-	for i := start; i < len(w.text); i++ {
-		switch c := w.text[i]; {
-		case c == '"':
-			w.pos = i + 1
-			return w.text[start:i], true
-		case c == '\\':
-			return w.escaped(start, i)
-		case c < ' ':
-			return "", false
-		}
-	}
-	return "", false
-}
-
-// escaped reads on a string that has its first escape at i.
-func (w *jsonWalk) escaped(start, i int) (string, bool) {
-	var b strings.Builder
-	b.WriteString(w.text[start:i])
-	for i < len(w.text) {
-		c := w.text[i]
-		switch {
-		case c == '"':
-			w.pos = i + 1
-			return b.String(), true
-		case c < ' ':
-			return "", false
-		case c != '\\':
-			b.WriteByte(c)
-			i++
-			continue
-		}
-		if i+1 >= len(w.text) {
-			return "", false
-		}
-		switch e := w.text[i+1]; e {
-		case '"', '\\', '/':
-			b.WriteByte(e)
-		case 'b':
-			b.WriteByte('\b')
-		case 'f':
-			b.WriteByte('\f')
-		case 'n':
-			b.WriteByte('\n')
-		case 'r':
-			b.WriteByte('\r')
-		case 't':
-			b.WriteByte('\t')
-		case 'u':
-			if i+6 > len(w.text) {
-				return "", false
-			}
-			r, ok := hexRune(w.text[i+2 : i+6])
-			if !ok {
-				return "", false
-			}
-			i += 4
-			if utf16.IsSurrogate(r) {
-				low, ok := rune(utf8.RuneError), false
-				if i+8 <= len(w.text) && w.text[i+2] == '\\' && w.text[i+3] == 'u' {
-					low, ok = hexRune(w.text[i+4 : i+8])
-				}
-				if r = utf16.DecodeRune(r, low); ok && r != utf8.RuneError {
-					i += 6
-				}
-			}
-			b.WriteRune(r)
-		default:
-			return "", false
-		}
-		i += 2
-	}
-	return "", false
-}

@@ -8,8 +8,8 @@ import (
 
 // LDAP injection closes the filter (RFC 4515) an application builds and opens another.
 var (
-	ruleLDAPEscape = &rule{voiceLDAP, "ldap.escape", makerguard.SeverityHigh, 5, "A parenthesis closes a filter of LDAP and what follows opens another."}
-	ruleLDAPFilter = &rule{voiceLDAP, "ldap.filter", makerguard.SeverityMedium, 5, "A filter of LDAP that compares an account's attributes."}
+	ruleLDAPEscape = &rule{voiceLDAP, "ldap.escape", makerguard.SeverityHigh, 1, 5, "A parenthesis closes a filter of LDAP and what follows opens another."}
+	ruleLDAPFilter = &rule{voiceLDAP, "ldap.filter", makerguard.SeverityMedium, 1, 5, "A filter of LDAP that compares an account's attributes."}
 )
 
 func (x *inspection) ldap() {
@@ -17,6 +17,10 @@ func (x *inspection) ldap() {
 		return
 	}
 	s := x.text
+	if probe := strings.TrimSpace(s); len(probe) > 3 && strings.HasPrefix(probe, "*(") && strings.ContainsAny(probe, "|&") && strings.Trim(probe, "*()|&!'") == "" {
+		x.say(ruleLDAPEscape, 0, len(s)) // nothing but what a filter is made of
+		return
+	}
 	judged := 0 // a filter has a few parts; whoever sends more gets no more work out of us
 	for _, p := range x.points {
 		i := int(p.pos)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/makerguard/makerguard"
@@ -15,12 +14,23 @@ import (
 type LogConfig struct {
 	Store Store            // required
 	Now   func() time.Time // nil means time.Now
+	// Retention is how long an entry is kept. Default 90 days; less than a day is refused.
+	Retention time.Duration
+	// Observe is told of each entry once it is stored. It must return at once. Default none.
+	Observe func(context.Context, makerguard.Threat)
 }
+
+const (
+	defaultRetention = 90 * 24 * time.Hour
+	minRetention     = 24 * time.Hour
+)
 
 // Log is the threat history. It is safe for concurrent use.
 type Log struct {
-	store Store
-	now   func() time.Time
+	store     Store
+	now       func() time.Time
+	retention time.Duration
+	observe   func(context.Context, makerguard.Threat)
 }
 
 // NewLog returns a Log over c.Store.
@@ -31,122 +41,125 @@ func NewLog(c LogConfig) (*Log, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Log{store: c.Store, now: c.Now}, nil
+	if c.Retention == 0 {
+		c.Retention = defaultRetention
+	}
+	if c.Retention < minRetention {
+		return nil, fmt.Errorf("threat log: a retention of %v is less than a day", c.Retention)
+	}
+	if c.Observe == nil {
+		c.Observe = func(context.Context, makerguard.Threat) {}
+	}
+	return &Log{store: c.Store, now: c.Now, retention: c.Retention, observe: c.Observe}, nil
 }
 
-// Record stores findings with who sent them and returns the entries as stored; p is
-// nil when nobody was authenticated. It stores all of them or none, and does nothing for
-// no findings.
-func (l *Log) Record(ctx context.Context, p *makerguard.Principal, c makerguard.Client, fs []makerguard.Finding) ([]makerguard.Threat, error) {
-	if len(fs) == 0 {
+// The routes of operations by which a caller asks whether something is an attack. What is found
+// there was somebody else's, perhaps, and nothing was refused: it says nothing against the caller.
+const (
+	InspectRoute  = "POST /v1/security/inspect"
+	ValidateRoute = "POST /v1/catalog/validate"
+)
+
+// asked reports whether entries of a route stand for a question.
+func asked(route string) bool { return route == InspectRoute || route == ValidateRoute }
+
+// Sighting is a request in which something was found.
+type Sighting struct {
+	Principal *makerguard.Principal // nil: nobody was authenticated
+	Client    makerguard.Client
+	Route     string               // method and path
+	Blocked   []makerguard.Finding // those the request was refused for
+	Watched   []makerguard.Finding // those that were only noted
+}
+
+// maxSighting is how many findings of one request are stored. A body can be made to hold
+// tens of thousands, and the history is not to be filled by a few requests.
+const maxSighting = 100
+
+// Record stores what was found in a request, with who sent it, and returns an entry for each
+// finding: those blocked, then those watched. Of more than 100 findings it stores the
+// first 100 and the first of each rule; the others' entries have no ID. It stores nothing
+// for no findings. When it returns an error, some may be stored.
+func (l *Log) Record(ctx context.Context, s Sighting) ([]makerguard.Threat, error) {
+	n := len(s.Blocked) + len(s.Watched)
+	if n == 0 {
 		return nil, nil
 	}
-	ts := make([]makerguard.Threat, len(fs))
-	for i, f := range fs {
-		ts[i] = makerguard.Threat{IP: c.IP, UserAgent: c.UserAgent, RequestID: c.RequestID, Finding: f}
-		if p != nil {
-			ts[i].ManufacturerID, ts[i].MemberID, ts[i].SessionID = p.ManufacturerID, p.MemberID, p.SessionID
+	all := make([]makerguard.Threat, 0, n)
+	stored := make([]makerguard.Threat, 0, min(n, maxSighting))
+	rules := map[string]bool{}
+	add := func(f *makerguard.Finding, blocked bool) {
+		t := makerguard.Threat{
+			IP: s.Client.IP, UserAgent: s.Client.UserAgent, RequestID: s.Client.RequestID,
+			Route: s.Route, Blocked: blocked, Finding: *f,
 		}
-		l.complete(&ts[i])
+		if p := s.Principal; p != nil {
+			t.ManufacturerID, t.MemberID, t.SessionID = p.ManufacturerID, p.MemberID, p.SessionID
+		}
+		keep := len(stored) < maxSighting || !rules[f.Rule]
+		if keep {
+			rules[f.Rule] = true
+			t.ID = newEventID()
+		}
+		l.complete(&t)
+		if keep {
+			stored = append(stored, t)
+		}
+		all = append(all, t)
 	}
-	if err := l.store.AppendThreats(ctx, ts); err != nil {
-		return nil, fmt.Errorf("appending to the threat history: %w", err)
+	for i := range s.Blocked {
+		add(&s.Blocked[i], true)
 	}
-	return ts, nil
+	for i := range s.Watched {
+		add(&s.Watched[i], false)
+	}
+	if err := l.append(ctx, stored); err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 // RecordThreat stores one entry, such as behaviour that package auth noticed. It fills
 // ID and DetectedAt when they are zero.
 func (l *Log) RecordThreat(ctx context.Context, t makerguard.Threat) error {
+	if t.ID == "" {
+		t.ID = newEventID()
+	}
 	l.complete(&t)
-	if err := l.store.AppendThreats(ctx, []makerguard.Threat{t}); err != nil {
+	return l.append(ctx, []makerguard.Threat{t})
+}
+
+func (l *Log) append(ctx context.Context, ts []makerguard.Threat) error {
+	if err := l.store.AppendThreats(ctx, ts); err != nil {
 		return fmt.Errorf("appending to the threat history: %w", err)
+	}
+	for _, t := range ts {
+		l.observe(ctx, t)
 	}
 	return nil
 }
+
+func newEventID() makerguard.EventID { return makerguard.EventID(id.New("evt")) }
 
 // The longest texts an entry keeps, in bytes. They come from the client, so a log
 // without bounds would be a way to fill the store.
 const (
 	maxInputName = 256
 	maxUserAgent = 256
+	maxRoute     = 256
 	maxShortText = 128
 )
 
-// complete fills what the log decides and bounds what came from the client.
+// complete fills in the time, and bounds and masks what came from the client.
 func (l *Log) complete(t *makerguard.Threat) {
-	if t.ID == "" {
-		t.ID = makerguard.EventID(id.New("evt"))
-	}
 	if t.DetectedAt.IsZero() {
 		t.DetectedAt = l.now()
 	}
 	t.DetectedAt = t.DetectedAt.UTC()
-	t.Evidence = clean(t.Evidence, maxEvidence)
-	t.Input = clean(t.Input, maxInputName)
-	t.UserAgent = clean(t.UserAgent, maxUserAgent)
+	t.Evidence = clean(maskEvidence(clean(t.Evidence, maxEvidence)), maxEvidence)
+	t.Input = clean(mask(clean(t.Input, maxInputName)), maxInputName)
+	t.Route = clean(mask(clean(t.Route, maxRoute)), maxRoute)
+	t.UserAgent = clean(mask(clean(t.UserAgent, maxUserAgent)), maxUserAgent)
 	t.IP = clean(t.IP, maxShortText)
 	t.RequestID = clean(t.RequestID, maxShortText)
-}
-
-// List returns entries of the history, newest first. A Limit of 0 means 50. It returns
-// VALIDATION_FAILED for a filter that names no tenant (unless AllTenants is set),
-// an unknown type or severity, or a limit over 200.
-func (l *Log) List(ctx context.Context, f makerguard.ThreatFilter) ([]makerguard.Threat, error) {
-	if f.Limit == 0 {
-		f.Limit = 50
-	}
-	if err := checkFilter(f); err != nil {
-		return nil, err
-	}
-	ts, err := l.store.Threats(ctx, f)
-	if err != nil {
-		return nil, fmt.Errorf("reading the threat history: %w", err)
-	}
-	return ts, nil
-}
-
-func checkFilter(f makerguard.ThreatFilter) error {
-	var fields []makerguard.FieldError
-	add := func(pointer, message string) {
-		fields = append(fields, makerguard.FieldError{Pointer: pointer, Message: message})
-	}
-	if f.ManufacturerID == "" && !f.AllTenants {
-		add("/manufacturer_id", "Say whose history to read.")
-	}
-	if f.Type != "" && !knownType(f.Type) {
-		add("/type", "Use a threat type of the documentation, such as sql_injection.")
-	}
-	switch f.Severity {
-	case "", makerguard.SeverityLow, makerguard.SeverityMedium, makerguard.SeverityHigh, makerguard.SeverityCritical:
-	default:
-		add("/severity", "Use low, medium, high or critical.")
-	}
-	if f.Before != "" && (!strings.HasPrefix(string(f.Before), "evt_") || len(f.Before) > maxShortText) {
-		add("/before", "Use the id of an entry, as a former answer gave it.")
-	}
-	if f.Limit < 1 || f.Limit > 200 {
-		add("/limit", "Use a number from 1 to 200.")
-	}
-	if fields == nil {
-		return nil
-	}
-	return &makerguard.Error{
-		Code:    makerguard.ValidationFailed,
-		Message: "The filter of the threat history is not valid; see the fields.",
-		Fields:  fields,
-	}
-}
-
-func knownType(t makerguard.ThreatType) bool {
-	switch t {
-	case makerguard.SQLInjection, makerguard.XSS, makerguard.NoSQLInjection, makerguard.CommandInjection,
-		makerguard.CodeInjection, makerguard.PathTraversal, makerguard.FileInclusion, makerguard.SSRF,
-		makerguard.TemplateInjection, makerguard.SSIInjection, makerguard.LDAPInjection, makerguard.XXE,
-		makerguard.CRLFInjection, makerguard.JNDILookup, makerguard.PrototypePollute, makerguard.Deserialization,
-		makerguard.MalformedInput, makerguard.TokenReuse, makerguard.BruteForce, makerguard.CredentialStuffing,
-		makerguard.PasswordSpraying, makerguard.RateAbuse, makerguard.AccountEnumeration:
-		return true
-	}
-	return false
 }

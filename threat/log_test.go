@@ -15,9 +15,10 @@ import (
 
 // fakeStore keeps entries in memory and remembers the filter it was asked with.
 type fakeStore struct {
-	entries []makerguard.Threat
-	asked   makerguard.ThreatFilter
-	err     error
+	threat.Store // what a test does not expect to be called
+	entries      []makerguard.Threat
+	asked        makerguard.ThreatFilter
+	err          error
 }
 
 func (s *fakeStore) AppendThreats(_ context.Context, ts []makerguard.Threat) error {
@@ -31,10 +32,6 @@ func (s *fakeStore) AppendThreats(_ context.Context, ts []makerguard.Threat) err
 func (s *fakeStore) Threats(_ context.Context, f makerguard.ThreatFilter) ([]makerguard.Threat, error) {
 	s.asked = f
 	return s.entries, s.err
-}
-
-func (s *fakeStore) CountThreats(context.Context, makerguard.ManufacturerID, time.Time) (map[makerguard.Severity]int, error) {
-	return nil, nil
 }
 
 var testTime = time.Date(2026, 11, 23, 10, 0, 0, 0, time.FixedZone("CET", 3600))
@@ -63,7 +60,7 @@ func TestLog_RecordNamesTheActor(t *testing.T) {
 		{Type: makerguard.XSS, Severity: makerguard.SeverityHigh, Rule: "xss.event", Input: "q", Evidence: "<img onerror=x>", Score: 5},
 		{Type: makerguard.SQLInjection, Severity: makerguard.SeverityHigh, Rule: "sqli.escape", Input: "q", Evidence: "' or 1", Score: 5},
 	}
-	ts, err := l.Record(t.Context(), p, c, fs)
+	ts, err := l.Record(t.Context(), threat.Sighting{Principal: p, Client: c, Route: "POST /products", Blocked: fs[:1], Watched: fs[1:]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +70,8 @@ func TestLog_RecordNamesTheActor(t *testing.T) {
 	for i, e := range ts {
 		want := makerguard.Threat{
 			ID: e.ID, ManufacturerID: "mfr_1", MemberID: "mbr_1", SessionID: "ses_1",
-			IP: "192.0.2.1", UserAgent: "test", RequestID: "req1", DetectedAt: testTime.UTC(), Finding: fs[i],
+			IP: "192.0.2.1", UserAgent: "test", RequestID: "req1",
+			Route: "POST /products", Blocked: i == 0, DetectedAt: testTime.UTC(), Finding: fs[i],
 		}
 		if diff := cmp.Diff(want, e); diff != "" {
 			t.Errorf("entry %d (-want +got):\n%s", i, diff)
@@ -89,7 +87,7 @@ func TestLog_RecordNamesTheActor(t *testing.T) {
 
 func TestLog_RecordWithoutFindingsStoresNothing(t *testing.T) {
 	s := &fakeStore{err: errors.New("must not be called")}
-	if ts, err := newLog(t, s).Record(t.Context(), nil, makerguard.Client{}, nil); ts != nil || err != nil {
+	if ts, err := newLog(t, s).Record(t.Context(), threat.Sighting{}); ts != nil || err != nil {
 		t.Errorf("Record(nothing) = %v, %v, want nil, nil", ts, err)
 	}
 }
@@ -97,7 +95,7 @@ func TestLog_RecordWithoutFindingsStoresNothing(t *testing.T) {
 func TestLog_FailureOfTheStoreIsReported(t *testing.T) {
 	away := &makerguard.Error{Code: makerguard.StoreUnavailable}
 	l := newLog(t, &fakeStore{err: away})
-	if _, err := l.Record(t.Context(), nil, makerguard.Client{}, make([]makerguard.Finding, 1)); !errors.Is(err, makerguard.StoreUnavailable) {
+	if _, err := l.Record(t.Context(), threat.Sighting{Watched: make([]makerguard.Finding, 1)}); !errors.Is(err, makerguard.StoreUnavailable) {
 		t.Errorf("Record = %v, want STORE_UNAVAILABLE", err)
 	}
 	if err := l.RecordThreat(t.Context(), makerguard.Threat{}); !errors.Is(err, makerguard.StoreUnavailable) {
@@ -167,6 +165,10 @@ func TestLog_List(t *testing.T) {
 		{"severity", func(f *makerguard.ThreatFilter) { f.Severity = makerguard.SeverityLow }, 50, ""},
 		{"unknown severity", func(f *makerguard.ThreatFilter) { f.Severity = "severe" }, 0, "/severity"},
 		{"cursor", func(f *makerguard.ThreatFilter) { f.Before = "evt_1" }, 50, ""},
+		{"long text", func(f *makerguard.ThreatFilter) { f.Text = strings.Repeat("a", 129) }, 0, "/text"},
+		{"no text", func(f *makerguard.ThreatFilter) { f.Rule = "\xff" }, 0, "/rule"},
+		{"until before since", func(f *makerguard.ThreatFilter) { f.Since, f.Until = testTime, testTime.Add(-1) }, 0, "/until"},
+		{"until", func(f *makerguard.ThreatFilter) { f.Until = testTime }, 50, ""},
 		{"foreign cursor", func(f *makerguard.ThreatFilter) { f.Before = "ses_1" }, 0, "/before"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

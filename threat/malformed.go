@@ -8,12 +8,12 @@ import (
 )
 
 var (
-	ruleMalformedNUL      = &rule{voiceMalformed, "malformed.nul", makerguard.SeverityMedium, 5, "A NUL byte, at which some readers stop and others go on."}
-	ruleMalformedUTF8     = &rule{voiceMalformed, "malformed.utf8", makerguard.SeverityMedium, 5, "Bytes that are not UTF-8, which readers take for different characters."}
-	ruleMalformedOverlong = &rule{voiceMalformed, "malformed.overlong", makerguard.SeverityHigh, 5, "An ASCII character in more bytes than it needs, to pass a filter."}
-	ruleMalformedJSON     = &rule{voiceMalformed, "malformed.json", makerguard.SeverityLow, 5, "Text that is not JSON, which lenient readers may still take."}
-	ruleMalformedKeys     = &rule{voiceMalformed, "malformed.duplicate_key", makerguard.SeverityMedium, 5, "A key stands twice in one object; readers differ in which of them they take."}
-	ruleMalformedDepth    = &rule{voiceMalformed, "malformed.depth", makerguard.SeverityMedium, 5, "JSON nested deeper than 32 levels, to exhaust its reader."}
+	ruleMalformedNUL      = &rule{voiceMalformed, "malformed.nul", makerguard.SeverityMedium, 1, 5, "A NUL byte, at which some readers stop and others go on."}
+	ruleMalformedUTF8     = &rule{voiceMalformed, "malformed.utf8", makerguard.SeverityMedium, 1, 5, "Bytes that are not UTF-8, which readers take for different characters."}
+	ruleMalformedOverlong = &rule{voiceMalformed, "malformed.overlong", makerguard.SeverityHigh, 1, 5, "An ASCII character in more bytes than it needs, to pass a filter."}
+	ruleMalformedJSON     = &rule{voiceMalformed, "malformed.json", makerguard.SeverityLow, 1, 5, "Text that is not JSON, which lenient readers may still take."}
+	ruleMalformedKeys     = &rule{voiceMalformed, "malformed.duplicate_key", makerguard.SeverityMedium, 1, 5, "A key stands twice in one object; readers differ in which of them they take."}
+	ruleMalformedDepth    = &rule{voiceMalformed, "malformed.depth", makerguard.SeverityMedium, 1, 5, "JSON nested deeper than 32 levels, to exhaust its reader."}
 )
 
 // malformed judges the bytes of the value as they came.

@@ -11,13 +11,14 @@ import (
 // points decides: into the own network, at the cloud's metadata, or through a scheme
 // that reads files or speaks to other services. URLs inside of prose are links.
 var (
-	ruleSSRFMetadata = &rule{voiceSSRF, "ssrf.metadata", makerguard.SeverityCritical, 5, "The URL points at a cloud's metadata service, which hands out credentials."}
-	ruleSSRFLocal    = &rule{voiceSSRF, "ssrf.local", makerguard.SeverityHigh, 5, "The URL points into the server's own network."}
-	ruleSSRFScheme   = &rule{voiceSSRF, "ssrf.scheme", makerguard.SeverityHigh, 5, "The URL's scheme makes a server speak to other services than the web."}
-	ruleSSRFNumeric  = &rule{voiceSSRF, "ssrf.obscured", makerguard.SeverityHigh, 5, "The host is an address in disguise."}
-	ruleSSRFUserinfo = &rule{voiceSSRF, "ssrf.userinfo", makerguard.SeverityMedium, 5, "The URL shows one host and names another."}
-	ruleInclusion    = &rule{voiceInclusion, "inclusion.url", makerguard.SeverityHigh, 5, "The URL points at a script on a bare address."}
-	ruleWrapper      = &rule{voiceInclusion, "inclusion.wrapper", makerguard.SeverityHigh, 5, "The scheme makes an interpreter read or run a file."}
+	ruleSSRFMetadata = &rule{voiceSSRF, "ssrf.metadata", makerguard.SeverityCritical, 1, 5, "The URL points at a cloud's metadata service, which hands out credentials."}
+	ruleSSRFLocal    = &rule{voiceSSRF, "ssrf.local", makerguard.SeverityHigh, 1, 5, "The URL points into the server's own network."}
+	ruleSSRFScheme   = &rule{voiceSSRF, "ssrf.scheme", makerguard.SeverityHigh, 1, 5, "The URL's scheme makes a server speak to other services than the web."}
+	ruleSSRFNumeric  = &rule{voiceSSRF, "ssrf.obscured", makerguard.SeverityHigh, 1, 5, "The host is an address in disguise."}
+	ruleSSRFUserinfo = &rule{voiceSSRF, "ssrf.userinfo", makerguard.SeverityMedium, 1, 5, "The URL shows one host and names another."}
+	ruleInclusion    = &rule{voiceInclusion, "inclusion.url", makerguard.SeverityHigh, 1, 5, "The URL points at a script, in a way that makes an application run it."}
+	ruleRemote       = &rule{voiceInclusion, "inclusion.remote", makerguard.SeverityMedium, 1, 5, "The URL of another site stands where a parameter is no link."}
+	ruleWrapper      = &rule{voiceInclusion, "inclusion.wrapper", makerguard.SeverityHigh, 1, 5, "The scheme makes an interpreter read or run a file."}
 )
 
 // fetchers are schemes that browsers do not follow and servers may.
@@ -42,6 +43,7 @@ func (x *inspection) network() {
 	}
 	i := strings.Index(s, "://")
 	if i < 0 || i > 24 {
+		x.slashes(s)
 		x.embedded()
 		return
 	}
@@ -62,6 +64,26 @@ func (x *inspection) network() {
 	}
 	if !x.foreign(scheme, rest) {
 		x.embedded()
+	}
+}
+
+// slashes judges http:127.0.0.1, http:/127.0.0.1 and http:\\127.0.0.1, which many readers take
+// for the URL with two slashes, and filters do not.
+func (x *inspection) slashes(s string) {
+	rest, ok := s, hasPrefixFold(s, "//")
+	for _, scheme := range [...]string{"http:", "https:"} {
+		if hasPrefixFold(s, scheme) {
+			rest, ok = s[len(scheme):], true
+		}
+	}
+	if !ok {
+		return
+	}
+	rest = strings.TrimLeft(rest, `/\`)
+	if end := strings.IndexAny(rest, "/\\:?# "); end > 0 {
+		x.host(strings.ToLower(rest[:end]), "", false)
+	} else {
+		x.host(strings.ToLower(rest), "", false)
 	}
 }
 
@@ -87,14 +109,14 @@ func (x *inspection) wrapper() {
 		}
 		name := s[b:i]
 		switch {
+		case equalFold(name, "data") && (b == 0 || s[b-1] == '=' || s[b-1] == '/' || s[b-1] == '"') && (hasPrefixFold(s[i:], ":text/") || hasPrefixFold(s[i:], ":;base64") || hasPrefixFold(s[i:], "://text") || hasPrefixFold(s[i:], ":application/x-php")):
+			x.say(ruleWrapper, b, len(s))
+			return
 		case strings.HasPrefix(s[i:], "://") || strings.HasPrefix(s[i:], ":/%2f") || strings.HasPrefix(s[i:], ":%2f"):
 			if inAnyCase(wrappers, name) && !(equalFold(name, "file") && prosaic(s[:b])) {
 				x.say(ruleWrapper, b, len(s))
 				return
 			}
-		case equalFold(name, "data") && (b == 0 || s[b-1] == '=' || s[b-1] == '/' || s[b-1] == '"') && (hasPrefixFold(s[i:], ":text/") || hasPrefixFold(s[i:], ":;base64") || hasPrefixFold(s[i:], "://text") || hasPrefixFold(s[i:], ":application/x-php")):
-			x.say(ruleWrapper, b, len(s))
-			return
 		case equalFold(name, "jar") && hasPrefixFold(s[i:], ":http"), equalFold(name, "expect") && hasPrefixFold(s[i:], "://"):
 			x.say(ruleWrapper, b, len(s))
 			return
@@ -128,7 +150,7 @@ func (x *inspection) embedded() {
 func (x *inspection) foreign(scheme, rest string) bool {
 	s := x.text
 	web := scheme == "http" || scheme == "https" || scheme == "" || scheme == "ftp" || scheme == "ws" || scheme == "wss"
-	if fetchers[scheme] {
+	if fetchers[scheme] || scheme == "file" {
 		x.say(ruleSSRFScheme, 0, len(s))
 		return true
 	}
@@ -163,17 +185,71 @@ func (x *inspection) foreign(scheme, rest string) bool {
 		if end < 0 {
 			return false
 		}
-		return x.literal6(host[1:end])
+		return x.literal6(host[1:end], rest)
 	}
 	if i := strings.IndexByte(host, ':'); i >= 0 {
-		if strings.Count(host, ":") > 2 && web {
-			x.say(ruleSSRFNumeric, 0, len(s)) // IPv6 without brackets
+		if strings.Count(host, ":") > 2 && web { // IPv6 without brackets
+			x.say(ruleSSRFNumeric, 0, len(s))
+			if script(rest) {
+				x.say(ruleInclusion, 0, len(s))
+			}
 			return true
 		}
 		host = host[:i]
 	}
 	host = strings.TrimRight(host, ".")
-	return x.host(host, rest, userinfo)
+	if x.host(host, rest, userinfo) {
+		return true
+	}
+	return web && x.remote(scheme, host, rest)
+}
+
+// remote judges the URL of another site by what an application that includes it would get.
+func (x *inspection) remote(scheme, host, rest string) bool {
+	if x.loc != makerguard.InQuery || x.kind == makerguard.KindURL {
+		return false
+	}
+	path, query, asked := strings.Cut(rest, "?")
+	path, _, _ = strings.Cut(path, "#")
+	link := carriesURL(x.name)
+	truncated := asked && strings.Trim(query, "?") == "" && !link || strings.IndexByte(rest, 0) >= 0 || strings.Contains(rest, "%00")
+	file := path[strings.LastIndexByte(path, '/')+1:]
+	name, ext, _ := strings.Cut(strings.ToLower(file), ".")
+	bare := path == host || path == host+"/" || strings.HasPrefix(path, host+":") && strings.IndexByte(path, '/') >= len(path)-1
+	switch {
+	case scheme == "ftp", truncated, !bare && ext == "txt", !bare && sources[ext] && (shells[name] || strings.HasPrefix(query, "cmd=")):
+		x.say(ruleInclusion, 0, len(x.text))
+		return true
+	case bare && scheme != "" && strings.IndexByte(host, '.') > 0 && !link:
+		x.say(ruleRemote, 0, len(x.text))
+		return true
+	}
+	return false
+}
+
+// sources are the extensions of files that servers run; shells the names under which
+// attackers keep theirs.
+var (
+	sources = set("php", "php3", "php4", "php5", "php7", "phtml", "inc", "jsp", "jspx", "asp", "aspx", "ashx", "cgi", "pl", "py", "sh", "ps1", "txt", "gif", "jpg", "png")
+	shells  = set("shell", "webshell", "cmd", "c99", "r57", "b374k", "wso", "evil", "backdoor", "exploit", "rfi", "rfiinc", "inc", "xpl", "pwn", "payload", "malicious", "id")
+)
+
+// linkNames are what the names of parameters hold that carry links, and of those that take
+// whatever somebody types.
+var linkNames = [...]string{
+	"ur", "link", "href", "src", "site", "web", "host", "domain", "origin", "redirect", "return", "next", "ref", "callback", "continue", "goto", "target", "dest", "iss",
+	"aud", "resource", "realm", "service", "idp", "client", "image", "img", "avatar", "logo", "feed", "home", "shop", "api", "q", "search", "text", "message", "comment", "note", "description", "title",
+}
+
+// carriesURL reports whether a parameter of this name may well be a link. Where nothing is
+// known of it, the name is "".
+func carriesURL(name string) bool {
+	for _, w := range linkNames {
+		if indexFold(name, w) >= 0 {
+			return true
+		}
+	}
+	return name == "u"
 }
 
 // metadata services of the clouds.
@@ -189,10 +265,16 @@ func (x *inspection) host(host, rest string, userinfo bool) bool {
 	case metadataHosts[host]:
 		x.say(ruleSSRFMetadata, 0, len(s))
 		return true
-	case host == "localhost", host == "localhost.localdomain", host == "ip6-localhost", strings.HasSuffix(host, ".localhost"), strings.HasSuffix(host, ".internal"), host == "0", host == "localtest.me", strings.HasSuffix(host, ".localtest.me"), host == "host.docker.internal",
+	case host == "localhost", host == "localhost.localdomain", host == "loopback", host == "unix" && strings.Contains(rest, ".sock"), host == "ip6-localhost", strings.HasSuffix(host, ".localhost"), strings.HasSuffix(host, ".internal"), host == "0", host == "localtest.me", strings.HasSuffix(host, ".localtest.me"), host == "host.docker.internal",
 		host == "spoofed.burpcollaborator.net", strings.HasSuffix(host, ".burpcollaborator.net"), strings.HasSuffix(host, ".oastify.com"), strings.HasSuffix(host, ".interact.sh"), strings.HasSuffix(host, ".oast.fun"), strings.HasSuffix(host, "r3dir.me"), strings.HasSuffix(host, "lvh.me"), strings.HasSuffix(host, "1u.ms"), strings.HasSuffix(host, "rbndr.us"):
 		x.say(ruleSSRFLocal, 0, len(s))
 		return true
+	}
+	for _, top := range [...]string{".local", ".lan", ".corp", ".intranet", ".home.arpa", ".consul", ".svc"} {
+		if strings.HasSuffix(host, top) {
+			x.say(ruleSSRFLocal, 0, len(s))
+			return true
+		}
 	}
 	for _, dns := range [...]string{".nip.io", ".sslip.io", ".xip.io"} {
 		if strings.HasSuffix(host, dns) {
@@ -255,7 +337,7 @@ func numericHost(h string) bool {
 }
 
 // literal6 judges an IPv6 address in brackets.
-func (x *inspection) literal6(h string) bool {
+func (x *inspection) literal6(h, rest string) bool {
 	zone := strings.IndexByte(h, '%')
 	if zone >= 0 {
 		h = h[:zone]
@@ -269,8 +351,10 @@ func (x *inspection) literal6(h string) bool {
 		x.say(ruleSSRFNumeric, 0, len(x.text))
 	case zone >= 0, a.IsLoopback(), a.IsUnspecified(), a.Is4In6(), a.IsLinkLocalUnicast(), a.IsPrivate():
 		x.say(ruleSSRFLocal, 0, len(x.text))
+	case script(rest):
+		x.say(ruleInclusion, 0, len(x.text))
 	default:
-		x.say(ruleInclusion, 0, len(x.text)) // a service of the public has a name
+		x.say(ruleSSRFNumeric, 0, len(x.text)) // a service of the public has a name
 	}
 	return true
 }

@@ -9,9 +9,9 @@ import (
 // NoSQL injection puts an operator where a value is expected. "$gt" in prose is a word; as
 // the key of an object, or in brackets behind a parameter's name, it is an operator.
 var (
-	ruleNoSQLOperator = &rule{voiceNoSQL, "nosql.operator", makerguard.SeverityHigh, 5, "An operator of MongoDB stands as a key, where it changes what a query matches."}
-	ruleNoSQLWhere    = &rule{voiceNoSQL, "nosql.javascript", makerguard.SeverityCritical, 5, "JavaScript that the database would run."}
-	ruleNoSQLEscape   = &rule{voiceNoSQL, "nosql.escape", makerguard.SeverityHigh, 5, "A quote ends a string and what follows goes on as a condition in JavaScript."}
+	ruleNoSQLOperator = &rule{voiceNoSQL, "nosql.operator", makerguard.SeverityHigh, 1, 5, "An operator of MongoDB stands as a key, where it changes what a query matches."}
+	ruleNoSQLWhere    = &rule{voiceNoSQL, "nosql.javascript", makerguard.SeverityCritical, 1, 5, "JavaScript that the database would run."}
+	ruleNoSQLEscape   = &rule{voiceNoSQL, "nosql.escape", makerguard.SeverityHigh, 1, 5, "A quote ends a string and what follows goes on as a condition in JavaScript."}
 )
 
 // operators are MongoDB's: query, update, aggregation. Keys of extended JSON that
@@ -95,6 +95,7 @@ func (x *inspection) key(name string) {
 	if i := strings.LastIndexByte(name, '.'); i >= 0 && i+1 < len(name) && name[i+1] == '$' {
 		name = name[i+1:]
 	}
+	name, _, _ = strings.Cut(name, "[")
 	if len(name) < 3 || name[0] != '$' || !inAnyCase(operators, name) {
 		return
 	}
@@ -123,9 +124,24 @@ func (x *inspection) serverScript() {
 	}
 }
 
+// shellCalls are what is called on the shell's database and its collections.
+var shellCalls = []string{".insert(", ".find(", ".findOne(", ".remove(", ".drop(", ".update(", ".mapReduce(", ".count(", ".aggregate(", "getCollectionNames", "version(", "dropDatabase"}
+
+// present returns those of words that s holds.
+func present(s string, words []string) (found []string) {
+	for _, w := range words {
+		if strings.Contains(s, w) {
+			found = append(found, w)
+		}
+	}
+	return found
+}
+
 // shellObjects finds "db", which is the shell's, and "this" as $where uses it.
 func (x *inspection) shellObjects() {
 	s := x.text
+	var called []string // of shellCalls, those that the text holds, if we asked
+	asked := false
 	for i := 0; i < len(s); i++ {
 		d := strings.IndexByte(s[i:], '.')
 		if d < 0 {
@@ -134,8 +150,11 @@ func (x *inspection) shellObjects() {
 		i += d
 		switch {
 		case wordBefore(s, i, "db"):
+			if !asked {
+				called, asked = present(s, shellCalls), true
+			}
 			rest := s[i+1 : min(len(s), i+80)]
-			for _, w := range [...]string{".insert(", ".find(", ".findOne(", ".remove(", ".drop(", ".update(", ".mapReduce(", ".count(", ".aggregate(", "getCollectionNames", "version(", "dropDatabase"} {
+			for _, w := range called {
 				if strings.Contains(rest, w) {
 					x.say(ruleNoSQLWhere, i-2, len(s))
 					return

@@ -17,37 +17,87 @@ func (d *Detector) InspectForm(dst []makerguard.Finding, body string) []makergua
 	return d.pairs(dst, body, makerguard.InForm)
 }
 
+// InspectCookie inspects the names and values of a Cookie header (RFC 6265). Findings in a name
+// or a value carry the name, and offsets into the header.
+func (d *Detector) InspectCookie(dst []makerguard.Finding, header string) []makerguard.Finding {
+	for start := 0; start < len(header); {
+		pair, _, _ := strings.Cut(header[start:], ";")
+		next := start + len(pair) + 1
+		trimmed := strings.TrimLeft(pair, " \t")
+		start += len(pair) - len(trimmed)
+		name, value, _ := strings.Cut(trimmed, "=")
+		for _, in := range [...]struct {
+			Input
+			at  int
+			key bool
+		}{
+			{Input{Name: name, Value: name}, start, true},
+			{Input{Name: name, Value: value}, start + len(trimmed) - len(value), false},
+		} {
+			in.Location = makerguard.InCookie
+			before := len(dst)
+			dst = d.inspect(dst, in.Input, in.key)
+			for i := before; i < len(dst); i++ {
+				dst[i].Offset += in.at
+			}
+		}
+		start = next
+	}
+	return dst
+}
+
 func (d *Detector) pairs(dst []makerguard.Finding, s string, loc makerguard.Location) []makerguard.Finding {
-	for s != "" {
-		pair, rest, _ := strings.Cut(s, "&")
-		s = rest
-		name, value, _ := strings.Cut(pair, "=")
-		name, value = unescape(name), unescape(value)
-		dst = d.inspect(dst, Input{Name: name, Value: name, Location: loc}, true)
-		dst = d.inspect(dst, Input{Name: name, Value: value, Location: loc}, false)
+	for start := 0; start < len(s); {
+		pair, _, _ := strings.Cut(s[start:], "&")
+		raw, value, _ := strings.Cut(pair, "=")
+		name := unescape(raw)
+		dst = d.part(dst, name, raw, start, loc, true)
+		dst = d.part(dst, name, value, start+len(pair)-len(value), loc, false)
+		start += len(pair) + 1
+	}
+	return dst
+}
+
+// part inspects the name or the value of a pair, which stands in the query string at start.
+func (d *Detector) part(dst []makerguard.Finding, name, raw string, start int, loc makerguard.Location, key bool) []makerguard.Finding {
+	before := len(dst)
+	dst = d.inspect(dst, Input{Name: name, Value: unescape(raw), Location: loc}, key)
+	if len(dst) == before {
+		return dst
+	}
+	var way segments
+	unescapeTo(nil, raw, &way)
+	for i := before; i < len(dst); i++ {
+		f := &dst[i]
+		from, to := way.source(f.Offset, f.Offset+f.Length)
+		f.Offset, f.Length = start+from, to-from
 	}
 	return dst
 }
 
 // unescape undoes the one encoding that a query string has.
 func unescape(s string) string {
-	i := strings.IndexAny(s, "%+")
-	if i < 0 {
+	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
 		return s
 	}
-	var b strings.Builder
-	b.Grow(len(s))
-	b.WriteString(s[:i])
-	for ; i < len(s); i++ {
-		switch c := s[i]; {
+	return string(unescapeTo(make([]byte, 0, len(s)), s, nil))
+}
+
+// unescapeTo appends to dst what s says, and tells way, if there is one, where it comes from.
+func unescapeTo(dst []byte, s string, way *segments) []byte {
+	for i := 0; i < len(s); i++ {
+		c, n := s[i], 1
+		switch {
 		case c == '+':
-			b.WriteByte(' ')
+			c = ' '
 		case c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
-			b.WriteByte(unhex(s[i+1])<<4 | unhex(s[i+2]))
-			i += 2
-		default:
-			b.WriteByte(c)
+			c, n = unhex(s[i+1])<<4|unhex(s[i+2]), 3
 		}
+		if way != nil && n > 1 {
+			way.add(len(dst), i, 1, n)
+		}
+		dst = append(dst, c)
+		i += n - 1
 	}
-	return b.String()
+	return dst
 }

@@ -10,40 +10,47 @@ import (
 type marks uint64
 
 const (
-	markSingle  marks = 1 << iota // '
-	markDouble                    // "
-	markTick                      // `
-	markLess                      // <
-	markGreater                   // >
-	markSlash                     // /
-	markBack                      // \
-	markPercent                   // %
-	markAmp                       // &
-	markSemi                      // ;
-	markPipe                      // |
-	markDollar                    // $
-	markBrace                     // { }
-	markParen                     // ( )
-	markBracket                   // [ ]
-	markEqual                     // =
-	markHash                      // #
-	markStar                      // *
-	markAt                        // @
-	markColon                     // :
-	markBang                      // !
-	markPlus                      // +
-	markDots                      // ..
-	markDashes                    // --
-	markLine                      // CR, LF
-	markControl                   // other control bytes, but TAB
-	markNUL                       // NUL
-	markFold                      // runes that fold to ASCII under NFKC, or that break filters
-	markHidden                    // runes and escapes that become punctuation of attacks
-	markCurly                     // typographic quotes
-	markInvalid                   // bytes that are not UTF-8
-	markWord                      // a word of the SQL grammar that is no everyday English
-	markLogic                     // AND, OR and other SQL words that are
-	markCode                      // a word that code calls or takes apart, followed by what code has there
+	markSingle     marks = 1 << iota // '
+	markDouble                       // "
+	markTick                         // `
+	markLess                         // <
+	markGreater                      // >
+	markSlash                        // /
+	markBack                         // \
+	markPercent                      // %
+	markAmp                          // &
+	markSemi                         // ;
+	markPipe                         // |
+	markDollar                       // $
+	markBrace                        // { }
+	markParen                        // ( )
+	markBracket                      // [ ]
+	markEqual                        // =
+	markHash                         // #
+	markStar                         // *
+	markAt                           // @
+	markColon                        // :
+	markBang                         // !
+	markPlus                         // +
+	markDots                         // ..
+	markDashes                       // --
+	markLine                         // CR, LF
+	markControl                      // other control bytes, but TAB
+	markNUL                          // NUL
+	markFold                         // runes that fold to ASCII under NFKC, or that break filters
+	markHidden                       // runes and escapes that become punctuation of attacks
+	markCurly                        // typographic quotes
+	markInvalid                      // bytes that are not UTF-8
+	markWord                         // a word of the SQL grammar that is no everyday English
+	markLogic                        // AND, OR and other SQL words that are
+	markCaret                        // ^
+	markEscape                       // % or & with what follows in an escape
+	markWideSign                     // ; | & ` ( of full width: everyday signs of Chinese,
+	markWideLetter                   // but not beside letters of full width
+	markPair                         // @ with what follows in code
+	markNoun                         // of words with markCode: also an everyday noun
+	markShell                        // a program that attackers start on Windows
+	markCode                         // a word that code calls or takes apart, followed by what code has there
 
 	markQuote = markSingle | markDouble | markTick
 )
@@ -54,7 +61,7 @@ var byteMarks = [utf8.RuneSelf]marks{
 	'/': markSlash, '\\': markBack, '%': markPercent, '&': markAmp, ';': markSemi, '|': markPipe,
 	'$': markDollar, '{': markBrace, '}': markBrace, '(': markParen, ')': markParen,
 	'[': markBracket, ']': markBracket, '=': markEqual, '#': markHash, '*': markStar, '@': markAt,
-	':': markColon, '!': markBang, '+': markPlus, '\r': markLine, '\n': markLine, 0: markNUL,
+	':': markColon, '!': markBang, '^': markCaret, '+': markPlus, '\r': markLine, '\n': markLine, 0: markNUL,
 	1: markControl, 2: markControl, 3: markControl, 4: markControl, 5: markControl, 6: markControl,
 	7: markControl, 8: markControl, 11: markControl, 12: markControl, 14: markControl,
 	15: markControl, 16: markControl, 17: markControl, 18: markControl, 19: markControl,
@@ -102,10 +109,10 @@ func scan(s string) marks {
 				continue
 			}
 			if w := words[wordAt(s[start:i], h)].marks; w != 0 {
-				if w&markCode != 0 && !goesOn(s, i) {
+				if w&markCode != 0 && !goesOn(s, i) || w&markNoun != 0 && !codeFollows(s, i) {
 					w &^= markCode
 				}
-				m |= w
+				m |= w &^ markNoun
 			}
 			if i < len(s) && s[i] <= '(' && called(s, start, i) {
 				m |= markCode
@@ -114,18 +121,13 @@ func scan(s string) marks {
 		}
 		if c < utf8.RuneSelf {
 			m |= byteMarks[c]
-			i++
-			if i < len(s) && s[i] == c {
-				switch c {
-				case '.':
-					m |= markDots
-				case '-':
-					m |= markDashes
-				}
+			if i++; i < len(s) && c != ' ' {
+				m |= pairMark(c, s[i])
 			}
-			if c == '+' && i < len(s) && s[i] == 'A' { // UTF-7
-				m |= markHidden
-			}
+			continue
+		}
+		if c == 0xC2 && i+1 < len(s) && s[i+1] == 0xA0 { // a no-break space ends a word as others do
+			i += 2
 			continue
 		}
 		n, extra := scanRune(s[i:])
@@ -136,7 +138,41 @@ func scan(s string) marks {
 			i++
 		}
 	}
+	if m&markWideSign != 0 && m&markWideLetter != 0 {
+		m |= markHidden
+	}
 	return m
+}
+
+// pairMark gives the mark of two bytes in a row.
+func pairMark(c, d byte) marks {
+	switch c {
+	case '.':
+		if d == '.' {
+			return markDots
+		}
+	case '-':
+		if d == '-' {
+			return markDashes
+		}
+	case '+':
+		if d == 'A' { // UTF-7
+			return markHidden
+		}
+	case '%':
+		if lower[d] != 0 || d == '%' || d == '{' {
+			return markEscape
+		}
+	case '@':
+		if d == '@' || d == '(' || d == '{' {
+			return markPair
+		}
+	case '&':
+		if isLetter(d) || d == '#' {
+			return markEscape
+		}
+	}
+	return 0
 }
 
 // point is a place in a view that a voice may begin to read at: a byte with a mark, or a word
@@ -182,7 +218,11 @@ func index(points []point, s string) []point {
 			i++
 			continue
 		}
-		for i < len(s) && isWordByte(s[i]) {
+		if c == 0xC2 && i+1 < len(s) && s[i+1] == 0xA0 {
+			i += 2
+			continue
+		}
+		for i < len(s) && isWordByte(s[i]) && (s[i] != 0xC2 || i+1 >= len(s) || s[i+1] != 0xA0) {
 			i++
 		}
 	}
@@ -194,6 +234,24 @@ func index(points []point, s string) []point {
 func called(s string, start, i int) bool {
 	if s[i] == ' ' && i+1 < len(s) && s[i+1] == '(' || s[i] == '(' {
 		return i-start > 10 || strings.IndexByte(s[start:i], '_') >= 0
+	}
+	return false
+}
+
+// codeFollows reports whether a noun that ends at i is followed by what it has in code only:
+// "top.location" and "frames[0]", but not "top, frames".
+func codeFollows(s string, i int) bool {
+	for i < len(s) && isSpace(s[i]) {
+		i++
+	}
+	if i+1 >= len(s) {
+		return false
+	}
+	switch s[i] {
+	case '(', '[', ']', '=', '`', '/':
+		return true
+	case '.', '?':
+		return s[i+1] == '.' || lower[s[i+1]] != 0
 	}
 	return false
 }
@@ -210,8 +268,8 @@ func goesOn(s string, i int) bool {
 		switch s[i] {
 		case '(', '[', ']', '=', '`', '/', '<', '#', '}', ';', ')', ',':
 			return true
-		case '.':
-			return i+1 < len(s) && (lower[s[i+1]] != 0 || s[i+1] == '_')
+		case '.', '?':
+			return i+1 < len(s) && (lower[s[i+1]] != 0 || s[i+1] == '.')
 		}
 	}
 	return false
@@ -230,6 +288,12 @@ func scanRune(s string) (int, marks) {
 		switch f := bestFit(r); f {
 		case '<', '>', '\'', '"', '%', '{', '}', '=', '\\', '/', '$', '.', '\n', '\r':
 			return n, markFold | markHidden
+		case ';', '|', '&', '`', '(', ')':
+			return n, markFold | markWideSign
+		default:
+			if lower[byte(f&0x7F)] != 0 && f < utf8.RuneSelf {
+				return n, markFold | markWideLetter
+			}
 		}
 		return n, markFold
 	}

@@ -76,3 +76,25 @@ func TestDetector_OrdinaryRequestsPass(t *testing.T) {
 		}
 	}
 }
+
+// A parameter that carries links may hold one to another site; one that names a file or a
+// page of ours may not.
+func TestInspectQuery_LinksStandWhereLinksBelong(t *testing.T) {
+	d, err := threat.NewDetector(threat.DetectorConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{
+		"redirect_uri=https://shop.example", "website=https%3A%2F%2Fwww.maker.example%2F", "iss=https://id.example", "u=https://maker.example", "next=https://shop.example/cart?", "ref=https://www.search.example/",
+		"image=https://cdn.maker.example/a.png?w=300", "page=https://maker.example/about-us", "q=https://maker.example", "origin=http://shop.example:8080",
+	} {
+		if found := d.InspectQuery(nil, query); len(found) != 0 {
+			t.Errorf("?%s: %v, want nothing", query, found)
+		}
+	}
+	for _, query := range []string{"page=http://other.example", "file=https://other.example/", "lang=http://other.example/cmd.txt", "tpl=ftp://other.example/x", "inc=http://other.example/a?", "redirect=http://other.example/shell.php%00", "x=http://192.0.2.7/a.php", "doc=php://input", "next=http://localhost/"} {
+		if found := d.InspectQuery(nil, query); len(found) == 0 {
+			t.Errorf("?%s: nothing, want a finding", query)
+		}
+	}
+}

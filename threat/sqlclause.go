@@ -19,6 +19,9 @@ func (j *sqlJudge) clause(text string, start, end int) {
 			l.next()
 			o = max(o, j.operand(l))
 		}
+		if w := l.peek(); w.kind == sqlWord && (equalFold(j.text[w.start:w.end], "asc") || equalFold(j.text[w.start:w.end], "desc")) {
+			l.next()
+		}
 		ends := j.ends(*l)
 		switch {
 		case o == knownCall && plain, o == number && plain && ends != endsOpen && ends != endsInNote,
@@ -116,7 +119,7 @@ func (j *sqlJudge) call(k class, start, end int) {
 		}
 		return
 	}
-	nested, fixed, vars, hex, commas, names := 0, 0, 0, 0, 0, 0
+	nested, fixed, vars, hex, commas, names, compares := 0, 0, 0, 0, 0, 0, 0
 	depth := 1
 	for range 32 {
 		t := l.next()
@@ -136,6 +139,8 @@ func (j *sqlJudge) call(k class, start, end int) {
 			vars++
 		case sqlComma:
 			commas++
+		case sqlCompare:
+			compares++
 		case sqlWord:
 			switch t.class {
 			case function, builtin, dangerous:
@@ -158,7 +163,7 @@ func (j *sqlJudge) call(k class, start, end int) {
 	switch k {
 	case dangerous:
 		switch {
-		case p.glued, placed, pre == atStart, commas > 0 && fixed > 0, nested > 0, j.wordBefore(start):
+		case p.glued, (placed || pre == atStart) && j.ends(*l) != endsOpen, commas > 0 && fixed > 0, nested > 0, j.wordBefore(start):
 			say(ruleSQLFunction)
 		}
 	case builtin:
@@ -175,6 +180,7 @@ func (j *sqlJudge) call(k class, start, end int) {
 		n := l.peek()
 		switch {
 		case nested > 0 && (commas > 0 || names == 0 || placed), hex > 0, vars > 0,
+			compares > 0 && commas > 1 && fixed > 1 && depth == 0 && (pre == atStart || placed),
 			fixed > 0 && n.kind == sqlArith && j.text[n.start] == '+' && j.repeats(start, end, n.end),
 			pre == afterArith && fixed > 0 && names == 0 && commas > 0 && depth == 0:
 			say(ruleSQLFunction)

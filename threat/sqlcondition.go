@@ -62,6 +62,7 @@ func (j *sqlJudge) operand(l *sqlLexer) operand {
 }
 
 func (j *sqlJudge) term(l *sqlLexer) operand {
+	opened := 0
 	for range 12 {
 		t := l.next()
 		switch t.kind {
@@ -72,7 +73,10 @@ func (j *sqlJudge) term(l *sqlLexer) operand {
 				continue
 			}
 			return noOperand
-		case sqlBang, sqlOpen:
+		case sqlOpen:
+			opened++
+			continue
+		case sqlBang:
 			continue
 		case sqlNumber:
 			// "10 x" is a number with a unit; "10x" is not SQL.
@@ -86,7 +90,15 @@ func (j *sqlJudge) term(l *sqlLexer) operand {
 		case sqlVariable:
 			return variable
 		case sqlWord:
-			return j.name(l, t)
+			switch {
+			case t.class != selectKw:
+				return j.name(l, t)
+			case opened > 0:
+				j.skipQuery(l, opened)
+			case l.comments == 0:
+				return clauseWord // a subquery stands in parentheses
+			}
+			return subquery
 		default:
 			return noOperand
 		}
@@ -135,6 +147,24 @@ func (j *sqlJudge) name(l *sqlLexer, t sqlToken) operand {
 		return knownCall
 	}
 	return otherCall
+}
+
+// skipQuery skips the rest of a subquery that stands in so many parentheses, if it ends soon.
+func (j *sqlJudge) skipQuery(l *sqlLexer, depth int) {
+	end := *l
+	for range 48 {
+		switch end.next().kind {
+		case sqlOpen:
+			depth++
+		case sqlClose:
+			if depth--; depth == 0 {
+				*l = end
+				return
+			}
+		case sqlEnd, sqlComment:
+			return
+		}
+	}
 }
 
 // arguments skips a parenthesis with what is in it.
@@ -200,7 +230,7 @@ func (j *sqlJudge) compare(l *sqlLexer, c *condition) {
 	switch {
 	case t.kind == sqlCompare:
 		c.by = bySymbol
-	case t.kind == sqlBang && next.peek().kind != sqlEnd:
+	case t.kind == sqlBang && next.peek().kind != sqlEnd && next.peek().glued:
 		c.by = bySymbol
 	case t.kind == sqlWord && t.class == match:
 		for p := next.peek(); p.class == match; p = next.peek() {

@@ -14,20 +14,20 @@ const certain = 5
 // is read on as SQL for a few tokens. Prose fails at the second token or so: "union
 // select" is followed by an expression list, "our union selected" is not.
 var (
-	ruleSQLUnion     = &rule{voiceSQL, "sqli.union", makerguard.SeverityCritical, 5, "A UNION SELECT in the position of a query appends rows of the attacker's choice."}
-	ruleSQLTautology = &rule{voiceSQL, "sqli.tautology", makerguard.SeverityHigh, 5, "A condition such as OR 1=1 is appended to change which rows a query finds."}
-	ruleSQLEscape    = &rule{voiceSQL, "sqli.escape", makerguard.SeverityHigh, 5, "A quote ends a string and what follows goes on as SQL."}
-	ruleSQLTruncate  = &rule{voiceSQL, "sqli.truncate", makerguard.SeverityHigh, 5, "A quote ends a string and a comment cuts off the rest of the query."}
-	ruleSQLStacked   = &rule{voiceSQL, "sqli.stacked", makerguard.SeverityCritical, 5, "A further SQL statement is appended."}
-	ruleSQLSelect    = &rule{voiceSQL, "sqli.select", makerguard.SeverityHigh, 5, "The text holds a complete SELECT of SQL."}
-	ruleSQLFunction  = &rule{voiceSQL, "sqli.function", makerguard.SeverityHigh, 5, "A database function is called that an attacker uses to wait, to read files, or to leak data by errors."}
-	ruleSQLSystem    = &rule{voiceSQL, "sqli.system", makerguard.SeverityHigh, 5, "The database's own tables or variables are named in a query."}
-	ruleSQLOrder     = &rule{voiceSQL, "sqli.order", makerguard.SeverityMedium, 5, "An ORDER BY, GROUP BY or HAVING probes the columns of a query."}
-	ruleSQLDialect   = &rule{voiceSQL, "sqli.dialect", makerguard.SeverityHigh, 5, "Syntax that occurs only in SQL: a conditional comment, a cast, or a comment in the place of a space."}
-	ruleSQLCut       = &rule{voiceSQL, "sqli.fragment", makerguard.SeverityMedium, 5, "The text is a piece of an SQL expression and nothing else."}
-	ruleSQLFlood     = &rule{voiceSQL, "sqli.flood", makerguard.SeverityMedium, 5, "The text is packed with pieces of SQL beyond what can be judged."}
-	ruleSQLWeak      = &rule{voiceSQL, "sqli.condition", makerguard.SeverityLow, 3, "An SQL condition stands where prose may hold one too."}
-	ruleSQLMention   = &rule{voiceSQL, "sqli.mention", makerguard.SeverityLow, 2, "A word of SQL is used as in a query, though not completely."}
+	ruleSQLUnion     = &rule{voiceSQL, "sqli.union", makerguard.SeverityCritical, 1, 5, "A UNION SELECT in the position of a query appends rows of the attacker's choice."}
+	ruleSQLTautology = &rule{voiceSQL, "sqli.tautology", makerguard.SeverityHigh, 1, 5, "A condition such as OR 1=1 is appended to change which rows a query finds."}
+	ruleSQLEscape    = &rule{voiceSQL, "sqli.escape", makerguard.SeverityHigh, 1, 5, "A quote ends a string and what follows goes on as SQL."}
+	ruleSQLTruncate  = &rule{voiceSQL, "sqli.truncate", makerguard.SeverityHigh, 1, 5, "A quote ends a string and a comment cuts off the rest of the query."}
+	ruleSQLStacked   = &rule{voiceSQL, "sqli.stacked", makerguard.SeverityCritical, 1, 5, "A further SQL statement is appended."}
+	ruleSQLSelect    = &rule{voiceSQL, "sqli.select", makerguard.SeverityHigh, 1, 5, "The text holds a complete SELECT of SQL."}
+	ruleSQLFunction  = &rule{voiceSQL, "sqli.function", makerguard.SeverityHigh, 1, 5, "A database function is called that an attacker uses to wait, to read files, or to leak data by errors."}
+	ruleSQLSystem    = &rule{voiceSQL, "sqli.system", makerguard.SeverityHigh, 1, 5, "The database's own tables or variables are named in a query."}
+	ruleSQLOrder     = &rule{voiceSQL, "sqli.order", makerguard.SeverityMedium, 1, 5, "An ORDER BY, GROUP BY or HAVING probes the columns of a query."}
+	ruleSQLDialect   = &rule{voiceSQL, "sqli.dialect", makerguard.SeverityHigh, 1, 5, "Syntax that occurs only in SQL: a conditional comment, a cast, or a comment in the place of a space."}
+	ruleSQLCut       = &rule{voiceSQL, "sqli.fragment", makerguard.SeverityMedium, 1, 5, "The text is a piece of an SQL expression and nothing else."}
+	ruleSQLFlood     = &rule{voiceSQL, "sqli.flood", makerguard.SeverityMedium, 1, 5, "The text is packed with pieces of SQL beyond what can be judged."}
+	ruleSQLWeak      = &rule{voiceSQL, "sqli.condition", makerguard.SeverityLow, 1, 3, "An SQL condition stands where prose may hold one too."}
+	ruleSQLMention   = &rule{voiceSQL, "sqli.mention", makerguard.SeverityLow, 1, 2, "A word of SQL is used as in a query, though not completely."}
 )
 
 const (
@@ -259,8 +259,12 @@ func (j *sqlJudge) ends(l sqlLexer) ending {
 			return endsSQL
 		case sqlWord:
 			switch t.class {
-			case logic, union, selectKw:
+			case logic, selectKw:
 				return endsSQL
+			case union:
+				if n := l.peek(); n.class == selectKw || n.class == ordinary || n.kind == sqlOpen {
+					return endsSQL
+				}
 			case clause:
 				if continues[strings.ToLower(j.text[t.start:t.end])] {
 					return endsSQL

@@ -6,6 +6,9 @@ import (
 
 // quote judges a quote at pos that may end the application's string.
 func (j *sqlJudge) quote(pos int, count *int) {
+	if j.text[pos] == '`' && prosaic(j.text[:pos]) {
+		return // Markdown's code
+	}
 	first := *count%2 == 0 // nothing is open, so nothing is being closed: an apostrophe, or an escape
 	*count++
 	q := j.text[pos]
@@ -107,7 +110,7 @@ func (j *sqlJudge) quotedWord(pos int, l sqlLexer, q byte) bool {
 		return t.class == is || t.class == in
 	}
 	// Behind the closing quote prose has a space or punctuation, SQL an operand.
-	return p.start+1 >= len(j.text) || strings.IndexByte(" \t\n,.;:!?)+&<-/", j.text[p.start+1]) >= 0
+	return p.start+1 >= len(j.text) || strings.IndexByte(" \t\n,.;:!?)]}+&<-/`|", j.text[p.start+1]) >= 0
 }
 
 // escape judges a quote at pos and a logical operator that l stands behind.
@@ -213,7 +216,7 @@ func (j *sqlJudge) compared(pos int, l sqlLexer, first, digit bool) {
 	case !first:
 	case c.right == subquery, c.right == variable, c.right == knownCall:
 		say(ruleSQLEscape)
-	case (c.right == quoted || c.right == unended) && (c.by == byWord || !digit || c.right == quoted):
+	case (c.right == quoted || c.right == unended) && (c.by == byWord || !digit || c.right == quoted || j.str < len(j.text) && j.text[j.str] == j.text[pos] && j.str-pos < 4):
 		say(ruleSQLEscape)
 	case (c.right == number || c.right == constant) && (ends == endsSQL || ends == endsText && !digit):
 		say(ruleSQLEscape)
@@ -241,7 +244,7 @@ func (j *sqlJudge) computed(pos int, l sqlLexer, first, digit bool) {
 		say(ruleSQLEscape)
 	case (c.left == quoted || c.left == unended) && glued && j.text[c.first] == j.text[pos] && (!digit || op.end-op.start == 1 && j.text[op.start] == '+'):
 		say(ruleSQLEscape)
-	case c.left.fixed() && c.ends == endsSQL && !digit:
+	case c.left.fixed() && c.ends == endsSQL && !digit && (glued || c.left != quoted):
 		say(ruleSQLEscape)
 	}
 }

@@ -10,16 +10,16 @@ import (
 // as {{customer_name}} is ordinary text of a shop, a calculation, a call or a walk through
 // an object's attributes is not.
 var (
-	ruleTemplateExpression = &rule{voiceTemplate, "template.expression", makerguard.SeverityHigh, 5, "A template engine would evaluate the expression between these delimiters."}
-	ruleTemplateObject     = &rule{voiceTemplate, "template.object", makerguard.SeverityCritical, 5, "The expression walks through the objects of a template engine to run code."}
-	ruleTemplateTag        = &rule{voiceTemplate, "template.tag", makerguard.SeverityHigh, 5, "A tag of a template engine."}
+	ruleTemplateExpression = &rule{voiceTemplate, "template.expression", makerguard.SeverityHigh, 1, 5, "A template engine would evaluate the expression between these delimiters."}
+	ruleTemplateObject     = &rule{voiceTemplate, "template.object", makerguard.SeverityCritical, 1, 5, "The expression walks through the objects of a template engine to run code."}
+	ruleTemplateTag        = &rule{voiceTemplate, "template.tag", makerguard.SeverityHigh, 1, 5, "A tag of a template engine."}
 )
 
 // maxExpression bounds how far the end of an expression is looked for.
 const maxExpression = 1024
 
 func (x *inspection) template() {
-	if !x.has(markBrace|markLess|markHash|markBracket) && !(x.has(markAt) && x.has(markParen)) {
+	if !x.has(markBrace|markLess|markHash|markBracket|markPercent) && !(x.has(markAt) && x.has(markParen)) {
 		return
 	}
 	s := x.text
@@ -38,8 +38,14 @@ func (x *inspection) template() {
 			until = x.expression(i, i+2, "}}")
 		case c == '{' && d == '%':
 			x.templateTag(i, "%}")
-		case c == '{' && (strings.HasPrefix(s[i:], "{php") || strings.HasPrefix(s[i:], "{/php}") || strings.HasPrefix(s[i:], "{system(") || strings.HasPrefix(s[i:], "{Smarty") || strings.HasPrefix(s[i:], "{self::") || strings.HasPrefix(s[i:], "{include ") || strings.HasPrefix(s[i:], "{$smarty")):
+		case c == '{' && (strings.HasPrefix(s[i:], "{php") || strings.HasPrefix(s[i:], "{/php}") || strings.HasPrefix(s[i:], "{system(") || strings.HasPrefix(s[i:], "{Smarty") || strings.HasPrefix(s[i:], "{self::") || strings.HasPrefix(s[i:], "{include ") || strings.HasPrefix(s[i:], "{$smarty") || strings.HasPrefix(s[i:], "{math equation") || strings.HasPrefix(s[i:], "{fetch file")):
 			x.say(ruleTemplateTag, i, len(s))
+		case c == '%' && d == '{':
+			if end := strings.IndexByte(s[i:min(len(s), i+maxExpression)], '}'); end > 0 && strings.ContainsAny(s[i:i+end], "#@*+(=") {
+				until = x.expression(i, i+2, "}")
+			}
+		case c == '@' && d == '{' && strings.IndexByte(s[i:min(len(s), i+maxExpression)], ';') > 0:
+			x.say(ruleTemplateExpression, i, len(s))
 		case d == '{' && (c == '$' || c == '#' || c == '*' || c == '@' || c == '!'):
 			until = x.expression(i, i+2, "}")
 		case c == '$' && strings.HasPrefix(s[i:], "$!{"):
@@ -87,6 +93,8 @@ func (x *inspection) expression(pos, start int, closing string) int {
 	t = strings.TrimLeft(t, "!={-*~")
 	switch {
 	case t == "" || !closed && len(closing) == 1 && !strings.Contains(t, "("):
+	case closing == "}}" && goFunction(t), closing == "}" && inAnyCase(scopes, t[:len(t)-len(strings.TrimLeft(t, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))]) && (strings.IndexByte(t, ' ') < 0), s[pos] == '%' && (t[0] == '#' || t[0] == '@' || strings.HasPrefix(t, "(#")):
+		x.say(ruleTemplateExpression, pos, start+len(body)+len(closing))
 	case walks(t):
 		x.say(ruleTemplateObject, pos, len(s))
 	case evaluated, computes(t), strings.Count(t, ".") > 3 && !strings.ContainsRune(t, ' ') && closed && strings.Trim(t, ".") != "", closing == "}}" && (inAnyCase(templateNames, strings.TrimRight(t, ".;")) || t[0] == '#' && len(t) > 3 && strings.ContainsRune(t, ' ') || t[0] == '%' || strings.HasPrefix(t, "this.") || strings.HasPrefix(t, "config.") || strings.HasPrefix(t, "settings.") || strings.HasPrefix(t, "lookup ")):
@@ -102,6 +110,32 @@ func (x *inspection) expression(pos, start int, closing string) int {
 
 var templateNames = set("this", "self", "config", "request", "settings", "app", "_self", "_context", "env", "dump", "session", "lipsum", "cycler", "joiner",
 	"namespace", "constructor", "this.pop", "this.push", "get_flashed_messages", "url_for", "current_app", "debug", "messages", "root")
+
+// scopes are the implicit objects of Java's expression language.
+var scopes = set("applicationscope", "sessionscope", "requestscope", "pagescope", "pagecontext", "facescontext", "initparam", "headervalues", "paramvalues", "header", "cookie", "param", "session", "request", "response", "application")
+
+// goFunction reports whether t calls a function of Go's templates on a literal.
+func goFunction(t string) bool {
+	name, rest, _ := strings.Cut(t, " ")
+	if len(name) > 1 && name[0] == '.' && capital(name[1]) && strings.HasPrefix(rest, "\"") {
+		return true // a method
+	}
+	switch name {
+	case "printf", "print", "println", "html", "js", "urlquery", "define", "template", "call", "index", "block":
+		rest = strings.TrimLeft(rest, " ")
+		return rest != "" && (rest[0] == '"' || rest[0] == '`' || rest[0] == '.')
+	}
+	return false
+}
+
+// unescapes reports whether a filter shows what an engine would hide.
+func unescapes(filter string) bool {
+	switch strings.TrimRight(filter, " }") {
+	case "safe", "raw", "attr", "pprint", "dump", "tojson":
+		return true
+	}
+	return false
+}
 
 // computes reports whether t calculates, calls or filters rather than names something.
 func computes(t string) bool {
@@ -124,7 +158,7 @@ func computes(t string) bool {
 			}
 		case '|':
 			r := strings.TrimLeft(t[i+1:], " ")
-			if l := strings.TrimSpace(t[:i]); l != "" && r != "" && isLetter(r[0]) && strings.IndexByte("'\"])}", l[len(l)-1]) >= 0 {
+			if l := strings.TrimSpace(t[:i]); l != "" && r != "" && isLetter(r[0]) && (strings.IndexByte("'\"])}", l[len(l)-1]) >= 0 || number10(l) || unescapes(r)) {
 				return true
 			}
 		case '`':
@@ -135,7 +169,9 @@ func computes(t string) bool {
 			if i == 0 && len(t) > 2 {
 				// {"key": is JSON.
 				end := strings.IndexByte(t[1:], c)
-				return end > 0 && !strings.HasPrefix(strings.TrimLeft(t[end+2:], " "), ":")
+				if end > 0 {
+					return !strings.HasPrefix(strings.TrimLeft(t[end+2:], " "), ":")
+				}
 			}
 		case '=':
 			if i > 0 && i+1 < len(t) && (t[i+1] == '=' || lower[t[i-1]] != 0 && (t[i+1] == '\'' || t[i+1] == '"')) {

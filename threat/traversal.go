@@ -9,17 +9,20 @@ import (
 // Path traversal is judged on the path as a file system would see it: separators of
 // both kinds, parent directories, and files that only an attacker asks for.
 var (
-	ruleTraversalParent = &rule{voiceTraversal, "traversal.parent", makerguard.SeverityHigh, 5, "The path climbs out of its directory."}
-	ruleTraversalFile   = &rule{voiceTraversal, "traversal.file", makerguard.SeverityHigh, 5, "The path names a system or configuration file."}
-	ruleTraversalNUL    = &rule{voiceTraversal, "traversal.nul", makerguard.SeverityHigh, 5, "A NUL cuts off what an application appends to the file's name."}
-	ruleTraversalNamed  = &rule{voiceTraversal, "traversal.mention", makerguard.SeverityLow, 3, "A sentence names a system file."}
-	ruleTraversalWeak   = &rule{voiceTraversal, "traversal.relative", makerguard.SeverityLow, 2, "A relative path to a parent directory."}
+	ruleTraversalParent = &rule{voiceTraversal, "traversal.parent", makerguard.SeverityHigh, 1, 5, "The path climbs out of its directory."}
+	ruleTraversalFile   = &rule{voiceTraversal, "traversal.file", makerguard.SeverityHigh, 1, 5, "The path names a system or configuration file."}
+	ruleTraversalNUL    = &rule{voiceTraversal, "traversal.nul", makerguard.SeverityHigh, 1, 5, "A NUL cuts off what an application appends to the file's name."}
+	ruleTraversalNamed  = &rule{voiceTraversal, "traversal.mention", makerguard.SeverityLow, 1, 3, "A sentence names a system file."}
+	ruleTraversalWeak   = &rule{voiceTraversal, "traversal.relative", makerguard.SeverityLow, 2, 4, "A relative path to a parent directory."}
 )
 
 const traversalGate = markSlash | markBack | markDots | markNUL
 
 func (x *inspection) traversal() {
 	if !x.has(traversalGate) {
+		if secretName(x.text) {
+			x.say(ruleTraversalFile, 0, len(x.text))
+		}
 		if strings.Contains(x.text, "0x2") {
 			x.hexPath()
 		}
@@ -36,12 +39,25 @@ func (x *inspection) traversal() {
 
 // hexPath reads 0x2e, 0x2f and 0x5c as the characters they stand for.
 func (x *inspection) hexPath() {
-	text := x.text
+	text, before := x.text, x.found[voiceTraversal]
 	x.text = strings.NewReplacer("0x2e", ".", "0x2E", ".", "0x2f", "/", "0x2F", "/", "0x5c", "/", "0x5C", "/", "\x00", "").Replace(text)
 	if x.text != text {
 		x.parents()
 	}
 	x.text = text
+	if h := &x.found[voiceTraversal]; *h != before { // what was said is not of this text
+		h.start, h.end = 0, min(len(text), maxEvidence)
+	}
+}
+
+// secretName reports whether s is the name of a file with secrets, and nothing else. The names hold
+// no mark.
+func secretName(s string) bool {
+	switch s {
+	case ".env", ".htaccess", ".htpasswd", "web.config", "wp-config.php", "wp-config.php.bak", ".npmrc", ".netrc", ".pgpass", ".bash_history":
+		return true
+	}
+	return false
 }
 
 func separator(c byte) bool { return c == '/' || c == '\\' }
@@ -77,6 +93,8 @@ func (x *inspection) parents() {
 		i = end - 1
 	}
 	switch {
+	case count >= 2 && odd == 0 && x.cited(first):
+		x.say(ruleTraversalWeak, first, len(s))
 	case count >= 2, count+odd > 3:
 		x.say(ruleTraversalParent, max(first, 0), len(s))
 	case count == 1:
@@ -90,6 +108,17 @@ func (x *inspection) parents() {
 			x.say(ruleTraversalWeak, first, len(s))
 		}
 	}
+}
+
+// cited reports whether the relative path at i is the target of a link, or stands in a sentence of
+// a text.
+func (x *inspection) cited(i int) bool {
+	s := x.text
+	if i == 0 || x.layer > 0 || x.loc != makerguard.InText && x.loc != makerguard.InForm && x.loc != makerguard.InJSON {
+		return false
+	}
+	link := strings.HasPrefix(s[max(0, i-2):], "](") || strings.HasPrefix(s[max(0, i-5):], "src=\"") || strings.HasPrefix(s[max(0, i-6):], "href=\"")
+	return link || s[i-1] == ' ' && strings.Count(s[max(0, i-80):i], " ") >= 2
 }
 
 // secretFiles are files that no business text names by path.
@@ -112,7 +141,7 @@ var secretIndex = func() (index [256][]string) {
 // systemRoots are where a path from outside has no business to start.
 var systemRoots = byFirst(
 	"/etc/", "/etc", "/proc/", "/var/log/", "/var/adm/", "/var/cron/", "/var/db/", "/var/lp/", "/var/run/", "/var/lib/", "/var/mail/",
-	"/var/spool/", "/var/cpanel/", "/var/www/", "/var/apache", "/var/lock/", "/var/mysql", "/var/nm2/", "/var/opt/", "/var/local/",
+	"/var/spool/", "/var/cpanel/", "/var/www/", "/library/webserver/", "/srv/www/", "/var/apache", "/var/lock/", "/var/mysql", "/var/nm2/", "/var/opt/", "/var/local/",
 	"/var/data/", "/var/webmin/", "/var/saf/", "/root/", "/usr/local/", "/usr/lib/", "/usr/share/", "/usr/pkg/", "/usr/ports/", "/usr/etc/",
 	"/usr/home/", "/usr/spool/", "/usr/adm/", "/usr/internet/", "/sys/class/", "/sys/kernel", "/netserver/", "/netware/", "/winnt/",
 	"/program files", "/programfiles", "/xampp/", "/web/conf/", "/sbin/",
@@ -161,18 +190,18 @@ func systemFile(path string) bool {
 func (x *inspection) files() {
 	s := x.text
 	for i := 0; i < len(s); i++ {
-		if s[i] != '/' && s[i] != '\\' && i != 0 {
+		if !separator(s[i]) && i != 0 {
 			continue
 		}
-		first := byte(0)
-		if k := i; k < len(s) {
-			for k < len(s) && (separator(s[k]) || s[k] == '.' && k+1 < len(s) && separator(s[k+1])) && k < i+64 {
-				k++
-			}
-			if k < len(s) {
-				first = s[k] | 0x20
-			}
+		// Of separators in a row, with dots between them or not, the last one counts.
+		k := i
+		if separator(s[i]) {
+			k++
 		}
+		if k == len(s) || separator(s[k]) || s[k] == '.' && k+1 < len(s) && separator(s[k+1]) {
+			continue
+		}
+		first := s[k] | 0x20
 		for _, f := range secretIndex[first] {
 			if pathPrefix(s[i:], f, i == 0) {
 				if x.prose(i) {

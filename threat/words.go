@@ -71,7 +71,7 @@ var words, wordIndex = func() (list []word, index [wordSlots]uint16) {
 	add(selectKw, markWord, "select")
 	add(verb, markLogic, "insert", "update", "delete", "drop", "alter", "create", "truncate",
 		"exec", "execute", "declare", "shutdown", "waitfor", "merge", "grant", "revoke", "copy", "backup",
-		"restore", "load", "handler", "attach", "prepare", "rename", "call", "replace", "kill", "set", "use")
+		"restore", "load", "handler", "attach", "prepare", "rename", "call", "replace", "kill", "set", "use", "bulk")
 	add(clause, markLogic, "from", "where", "limit", "into", "when", "values", "using", "case", "end", "else", "then",
 		"as", "exists", "group", "order", "having", "escape", "join", "procedure", "offset", "begin", "return")
 	add(clause, markWord, "collate", "notnull", "outfile", "dumpfile", "infile")
@@ -122,14 +122,19 @@ var words, wordIndex = func() (list []word, index [wordSlots]uint16) {
 		"msysobjects", "msysaces", "msysqueries", "msysaccessobjects", "msysaccessstorage", "table_schema", "table_name", "column_name",
 		"column_names", "schema_name", "schemata", "version_compile_os", "sqlite_sequence", "innodb_table_stats",
 		"global_name", "tablespace_name", "user_password", "sys_context", "role_table_grants")
-	add(other, markCode, "alert", "confirm", "prompt", "eval", "settimeout", "setinterval", "setimmediate", "execscript",
-		"atob", "btoa", "fetch", "importscripts", "unescape", "decodeuricomponent", "print", "require", "getelementbyid",
-		"queryselector", "mswriteprofilermark", "msgbox", "document", "window", "location", "self", "top", "parent",
-		"frames", "globalthis", "navigator", "localstorage", "sessionstorage", "string", "history", "this", "console",
-		"reflect", "object", "opener", "innerhtml", "outerhtml", "fromcharcode", "insertadjacenthtml",
-		"__definegetter__", "constructor", "xmlhttprequest", "image", "activexobject", "worker", "websocket",
-		"addeventlistener", "onerror", "appendchild", "createelement", "db", "java", "javax", "ognl", "bsh", "groovy", "freemarker", "processbuilder", "runtime", "sun", "com", "org", "system", "process", "php", "expression")
+	add(other, markCode|markNoun, "prompt", "print", "fetch", "confirm", "document", "window", "location", "self", "top", "parent", "frames", "navigator", "string", "history", "this", "console", "object", "opener", "image", "worker", "org", "com", "system", "process", "java", "sun", "runtime", "response", "require", "include", "globals", "os")
+	add(other, markCode, "alert", "eval", "settimeout", "setinterval", "setimmediate", "execscript",
+		"atob", "btoa", "importscripts", "unescape", "decodeuricomponent", "getelementbyid",
+		"queryselector", "mswriteprofilermark", "msgbox",
+		"globalthis", "localstorage", "sessionstorage",
+		"reflect", "innerhtml", "outerhtml", "fromcharcode", "insertadjacenthtml",
+		"__definegetter__", "constructor", "xmlhttprequest", "activexobject", "websocket",
+		"addeventlistener", "onerror", "appendchild", "createelement", "db", "javax", "ognl", "bsh", "groovy", "freemarker", "processbuilder", "php", "expression")
 	add(other, markWord, "__proto__")
+	add(other, markShell, "powershell", "pwsh", "certutil", "mshta", "regsvr32", "rundll32", "bitsadmin", "wscript", "cscript", "invoke", "iex", "iwr", "schtasks", "ipconfig", "systeminfo", "tasklist")
+	add(other, markCode, "pickle", "subprocess", "marshal", "yaml", "classloader", "_memberaccess", "_server", "_get", "_post", "_request", "_cookie", "_files", "_env", "_session",
+		"createobject")
+	add(other, markWord, "require_once", "include_once")
 	for _, calls := range []map[string]bool{certainCalls, literalCalls} {
 		for name := range calls {
 			add(other, markCode, name)

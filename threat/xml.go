@@ -7,12 +7,12 @@ import (
 )
 
 var (
-	ruleXXEEntity    = &rule{voiceXXE, "xxe.entity", makerguard.SeverityCritical, 5, "An XML document type declares entities, by which a parser reads files or fetches URLs."}
-	ruleXXEDoctype   = &rule{voiceXXE, "xxe.doctype", makerguard.SeverityHigh, 5, "An XML document type refers to a foreign definition."}
-	ruleXXEInclude   = &rule{voiceXXE, "xxe.include", makerguard.SeverityHigh, 5, "XInclude or a style sheet makes an XML parser fetch another document."}
-	ruleXMLNested    = &rule{voiceXXE, "xxe.payload", makerguard.SeverityMedium, 5, "A spreadsheet, SVG or SOAP document with parts that fetch or run others."}
-	ruleSSIDirective = &rule{voiceSSI, "ssi.directive", makerguard.SeverityHigh, 5, "A server-side include would be run by the web server."}
-	ruleESI          = &rule{voiceSSI, "ssi.edge", makerguard.SeverityHigh, 5, "An edge-side include would be run by a cache."}
+	ruleXXEEntity    = &rule{voiceXXE, "xxe.entity", makerguard.SeverityCritical, 1, 5, "An XML document type declares entities, by which a parser reads files or fetches URLs."}
+	ruleXXEDoctype   = &rule{voiceXXE, "xxe.doctype", makerguard.SeverityHigh, 1, 5, "An XML document type refers to a foreign definition."}
+	ruleXXEInclude   = &rule{voiceXXE, "xxe.include", makerguard.SeverityHigh, 1, 5, "XInclude or a style sheet makes an XML parser fetch another document."}
+	ruleXMLNested    = &rule{voiceXXE, "xxe.payload", makerguard.SeverityMedium, 1, 5, "A spreadsheet, SVG or SOAP document with parts that fetch or run others."}
+	ruleSSIDirective = &rule{voiceSSI, "ssi.directive", makerguard.SeverityHigh, 1, 5, "A server-side include would be run by the web server."}
+	ruleESI          = &rule{voiceSSI, "ssi.edge", makerguard.SeverityHigh, 1, 5, "An edge-side include would be run by a cache."}
 )
 
 // xxe finds declarations of XML that make a parser reach out (CWE-611) or blow up (CWE-776).

@@ -33,7 +33,7 @@ type setting struct {
 // dataSettings are those of every command that opens the data.
 var dataSettings = []setting{
 	{"data", "data", "./data", "directory that everything is kept in"},
-	{"store", "store", "sqlite", "where data is kept: sqlite, in the data directory"},
+	{"store", "store", "sqlite", "where data is kept: sqlite, in the data directory, or mongodb://HOST/DATABASE for several nodes"},
 	{"kek", "kek", "", "root key: file:PATH or env:NAME (default DATA/keys/root.json)"},
 	{"log.level", "log-level", "info", "least level logged: debug, info, warn, error"},
 	{"log.format", "log-format", "json", "format of the log on standard error: json or text"},
@@ -139,10 +139,7 @@ func fromEnvironment(key string) (string, bool, error) {
 
 // guardConfig gives what the data settings say.
 func guardConfig(k *koanf.Koanf, stderr io.Writer) (guard.Config, error) {
-	cfg := guard.Config{Data: k.String("data")}
-	if s := k.String("store"); s != "sqlite" {
-		return cfg, fmt.Errorf("the store %q is not known: this version keeps data in sqlite", printableStore(s))
-	}
+	cfg := guard.Config{Data: k.String("data"), Store: makerguard.Secret(k.String("store"))}
 	kek, err := openKEK(k.String("kek"))
 	if err != nil {
 		return cfg, err
@@ -150,14 +147,6 @@ func guardConfig(k *koanf.Koanf, stderr io.Writer) (guard.Config, error) {
 	cfg.KEK = kek
 	cfg.Logger, err = newLogger(stderr, k.String("log.level"), k.String("log.format"))
 	return cfg, err
-}
-
-// printableStore keeps a password in a store's URI out of the message.
-func printableStore(s string) string {
-	if i := strings.LastIndexByte(s, '@'); i >= 0 {
-		return "...@" + s[i+1:]
-	}
-	return s
 }
 
 // openKEK reads the root key that --kek names; nil for "".

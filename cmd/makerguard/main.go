@@ -28,7 +28,8 @@ func run() int {
 	return execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }
 
-// execute runs one command line: 0 if it worked, else 1 with the reason on stderr.
+// execute runs one command line: 0 if it worked, else the error's exit code with
+// the reason on stderr.
 func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
 		Use:   "makerguard",
@@ -47,10 +48,10 @@ Without any configuration it listens on 127.0.0.1:8080 and keeps everything in .
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(), operatorCommand(), keysCommand())
+	root.AddCommand(serveCommand(), operatorCommand(), keysCommand(), doctorCommand(), detectCommand(), validateCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "makerguard: "+explain(err))
-		return 1
+		return exitCode(err)
 	}
 	return 0
 }

@@ -29,7 +29,8 @@ func serveCommand() *cobra.Command {
 		Example: `  makerguard serve
   makerguard serve --demo
   makerguard serve --listen 127.0.0.1:0 --data /var/lib/makerguard --policy policy.yaml
-  makerguard serve --trusted-proxies 127.0.0.1 --admin-listen 127.0.0.1:9090`,
+  makerguard serve --trusted-proxies 127.0.0.1 --admin-listen 127.0.0.1:9090
+  makerguard serve --store mongodb://db1,db2,db3/eyewear_ml?replicaSet=rs0 --kek file:/etc/makerguard/root.json`,
 		Args: cobra.NoArgs,
 	}
 	addFlags(cmd, dataSettings, serveSettings)
@@ -74,6 +75,12 @@ func serve(ctx context.Context, k *koanf.Koanf, demo bool, stdout, stderr io.Wri
 		return err
 	}
 	defer func() { _ = listener.Close() }() // closed already when all went well
+	store := server.NewStoreMetrics()
+	if k.String("store") != "sqlite" {
+		cfg.StoreObserver = store
+	} else {
+		store = nil // the embedded store sends no commands
+	}
 	openCtx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	g, err := guard.Open(openCtx, cfg)
@@ -81,7 +88,7 @@ func serve(ctx context.Context, k *koanf.Koanf, demo bool, stdout, stderr io.Wri
 		return err
 	}
 	defer func() { err = errors.Join(err, g.Close()) }()
-	s, err := server.New(server.Config{Guard: g, Version: version(), Logger: cfg.Logger})
+	s, err := server.New(server.Config{Guard: g, Store: store, Version: version(), Logger: cfg.Logger})
 	if err != nil {
 		return err
 	}
@@ -98,10 +105,11 @@ func serve(ctx context.Context, k *koanf.Koanf, demo bool, stdout, stderr io.Wri
 		if err != nil {
 			return err
 		}
+		cfg.Logger.Info("admin listener", "address", al.Addr().String())
 		servers, listeners = append(servers, newHTTPServer(s.AdminHandler(), cfg.Logger)), append(listeners, al)
 	}
 	reloadOnHangup(ctx, g, cfg)
-	greet(stdout, "http://"+listener.Addr().String(), k.String("data"), credentials.String())
+	greet(stdout, "http://"+listener.Addr().String(), k.String("data"), whereData(k), credentials.String())
 	return serveAll(ctx, servers, listeners)
 }
 
@@ -174,15 +182,27 @@ func reloadOnHangup(ctx context.Context, g *guard.Guard, cfg guard.Config) {
 	}()
 }
 
+// whereData tells where the data and the root key are.
+func whereData(k *koanf.Koanf) string {
+	key := "the root key is in keys/root.json: keep a copy apart"
+	if k.String("kek") != "" {
+		key = "the root key is elsewhere"
+	}
+	if k.String("store") == "sqlite" {
+		return fmt.Sprintf("%s (SQLite; %s)", k.String("data"), key)
+	}
+	return fmt.Sprintf("MongoDB; %s (%s)", k.String("data"), key)
+}
+
 // greet tells a newcomer where it listens and what to do next. The first line is part of
 // the contract: scripts wait for it.
-func greet(w io.Writer, url, data, credentials string) {
+func greet(w io.Writer, url, data, where, credentials string) {
 	fmt.Fprintf(w, "listening on %s\n", url)
 	fmt.Fprintf(w, `
-  data      %s (SQLite; the root key is in keys/root.json: keep a copy apart)
+  data      %s
   API       %s/docs
   operator  makerguard operator create --data %s --email you@example.com --password-stdin
-`, data, url, data)
+`, where, url, data)
 	if credentials != "" {
 		fmt.Fprintf(w, "\n%s\nTry next: docs/tour.md\n", credentials)
 	} else {

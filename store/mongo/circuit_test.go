@@ -3,7 +3,6 @@ package mongo_test
 import (
 	"context"
 	"errors"
-	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -108,15 +107,12 @@ func TestCircuit_ACallerWhoLeavesSaysNothing(t *testing.T) {
 // behind opens a store whose connections pass through a proxy.
 func behind(t *testing.T, options string) (*mongo.Store, *faultproxy.Proxy) {
 	t.Helper()
-	uri, err := url.Parse(string(newURI(t)))
+	uri := newURI(t)
+	p, err := faultproxy.New(hostOf(t, uri))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := faultproxy.New(uri.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := openStore(t, mongo.Config{URI: makerguard.Secret("mongodb://" + p.Addr() + uri.Path + "?directConnection=true&" + options)})
+	s := openStore(t, mongo.Config{URI: at(t, uri, p.Addr(), "directConnection=true", options)})
 	t.Cleanup(func() { _ = p.Close() })
 	return s, p
 }

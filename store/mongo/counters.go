@@ -11,13 +11,25 @@ import (
 )
 
 // BumpCounter implements auth.Store. Clocks of nodes differ a little; the newest event
-// decides when the count goes stale.
+// decides when the count goes stale. One command counts; one more begins a counter.
 func (s *Store) BumpCounter(ctx context.Context, key string, window time.Duration, now time.Time) (makerguard.Counter, error) {
 	var d counterOfEventsDoc
+	since := bson.E{Key: "last_at", Value: bson.D{{Key: "$gte", Value: now.Add(-window)}}}
+	before := bson.E{Key: "last_at", Value: bson.D{{Key: "$lt", Value: now.Add(-window)}}}
+	after := options.FindOneAndUpdate().SetReturnDocument(options.After)
 	err := untilDone(ctx, "counting", func() (bool, error) {
-		err := s.collection(counters).FindOneAndUpdate(ctx, bson.D{{Key: "_id", Value: key}}, bump(window, now),
-			options.FindOneAndUpdate().SetUpsert(true).SetReturnDocument(options.After)).Decode(&d)
-		if duplicate(err) { // another began the counter at the same time; nothing was counted
+		err := s.collection(counters).FindOneAndUpdate(ctx, bson.D{{Key: "_id", Value: key}, since}, bson.D{
+			{Key: "$inc", Value: bson.D{{Key: "count", Value: int64(1)}}},
+			{Key: "$max", Value: bson.D{{Key: "last_at", Value: now}, {Key: "stale_at", Value: now.Add(window)}}},
+		}, after).Decode(&d)
+		if !noDocument(err) {
+			return true, err
+		}
+		err = s.collection(counters).FindOneAndUpdate(ctx, bson.D{{Key: "_id", Value: key}, before}, bson.D{
+			{Key: "$set", Value: bson.D{{Key: "count", Value: int64(1)}, {Key: "last_at", Value: now}}},
+			{Key: "$max", Value: bson.D{{Key: "stale_at", Value: now.Add(window)}}},
+		}, after.SetUpsert(true)).Decode(&d)
+		if duplicate(err) { // somebody else began it meanwhile; nothing was counted
 			return false, nil
 		}
 		return true, err
@@ -26,22 +38,6 @@ func (s *Store) BumpCounter(ctx context.Context, key string, window time.Duratio
 		return makerguard.Counter{}, err
 	}
 	return makerguard.Counter{Count: int(d.Count), LastAt: d.LastAt}, nil
-}
-
-// bump is the update that adds one to a counter, or starts it again. It holds no text, so
-// nothing in it can be taken for an expression.
-func bump(window time.Duration, now time.Time) bson.A {
-	stale := bson.D{{Key: "$lt", Value: bson.A{
-		bson.D{{Key: "$add", Value: bson.A{"$last_at", window.Milliseconds()}}}, now,
-	}}}
-	later := func(field string, at time.Time) bson.E {
-		return bson.E{Key: field, Value: bson.D{{Key: "$max", Value: bson.A{"$" + field, at}}}}
-	}
-	return bson.A{bson.D{{Key: "$set", Value: bson.D{
-		{Key: "count", Value: bson.D{{Key: "$cond", Value: bson.A{stale, int64(1), bson.D{{Key: "$add", Value: bson.A{"$count", int64(1)}}}}}}},
-		later("last_at", now),
-		later("stale_at", now.Add(window)),
-	}}}}
 }
 
 // Counter implements auth.Store.

@@ -423,8 +423,14 @@ func TestEnd_ReachesASessionOnItsWay(t *testing.T) {
 	})
 	c.ok("CreateSession", c.s.CreateSession(t.Context(), c.session("late"), makerguard.Unlimited, c.now))
 	c.ended("stored after the end", "late", "logout")
-	revoke("late")
+	c.s.StopAt(dying("end.epoch"))
+	if _, err := c.s.RevokeSessions(t.Context(), "mfr", "owner", "late", "logout", c.now); !errors.Is(err, errDied) {
+		t.Fatalf("RevokeSessions = %v, want to have died", err)
+	}
 	c.ended("named by a later end", "late", "logout")
+	c.s.StopAt(nil)
+	revoke("late")
+	c.ended("named by later ends", "late", "logout")
 	list, err := c.s.Sessions(t.Context(), "mfr", "owner", c.now)
 	if err != nil || len(list) != 0 {
 		t.Errorf("Sessions = %+v, %v, want none", list, err)

@@ -104,7 +104,7 @@ type endedDoc struct {
 // ends tells whether a session of the epoch given, which expires at the time given, was
 // ended, and since a session past its limit has ended by itself, whether it was live then.
 func (e *endedDoc) ends(id string, epoch int64, expires time.Time) bool {
-	spared := e.Spared != "" && e.Spared == id
+	spared := e.Spared != "" && e.Spared == id && epoch >= e.SparedSince
 	return epoch < e.Epoch && !spared && expires.After(e.At)
 }
 

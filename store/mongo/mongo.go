@@ -51,6 +51,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Now is the clock for repairs. Default time.Now.
 	Now func() time.Time
+	// Examine opens the database as it is, for Doctor: nothing is made or repaired.
+	Examine bool
 	// Observer is told of every command and of the connections. Default none.
 	Observer Observer
 	// TracerProvider gets a span for each command. Default is OpenTelemetry's global one.
@@ -121,18 +123,21 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		timeout: *opts.Timeout, circuit: breaker,
 	}
 	s.close = sync.OnceValue(s.disconnect)
-	if err := s.prepare(ctx); err != nil {
+	if err := s.prepare(ctx, c.Examine); err != nil {
 		return nil, errors.Join(startError(opts, err), s.Close())
 	}
 	return s, nil
 }
 
-// prepare brings the database to where the methods need it.
-func (s *Store) prepare(ctx context.Context) error {
+// prepare brings the database to where the methods need it, or only reaches it.
+func (s *Store) prepare(ctx context.Context, examine bool) error {
 	reach, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := s.client.Ping(reach, nil); err != nil {
 		return storeError("reaching the server", err)
+	}
+	if examine {
+		return nil
 	}
 	build, cancel := context.WithTimeout(ctx, ensureTimeout)
 	defer cancel()

@@ -1,61 +1,47 @@
 package mongo_test
 
 import (
-	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"os"
+	"net/url"
 	"strings"
 	"testing"
-	"time"
-
-	driver "go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/makerguard/makerguard"
 	"github.com/makerguard/makerguard/store"
 	"github.com/makerguard/makerguard/store/mongo"
 	"github.com/makerguard/makerguard/store/storetest"
+	"github.com/makerguard/makerguard/test/mongotest"
 )
 
 var _ store.Store = (*mongo.Store)(nil)
 
-// serverVariable names the server the tests use, each in databases of its own.
-const serverVariable = "MAKERGUARD_TEST_MONGO_URI"
-
 // newURI names a database that no one else uses and drops it when t ends.
 func newURI(t testing.TB) makerguard.Secret {
 	t.Helper()
-	server := os.Getenv(serverVariable)
-	if server == "" {
-		t.Skipf("%s is not set: `test/services/mongodb start` prints a value", serverVariable)
-	}
-	random := make([]byte, 8)
-	if _, err := rand.Read(random); err != nil {
-		t.Fatal(err)
-	}
-	name := "mg_test_" + hex.EncodeToString(random)
-	t.Cleanup(func() { drop(t, server, name) })
-	base, query, _ := strings.Cut(server, "?")
-	scheme, hosts, _ := strings.Cut(base, "://")
-	hosts, _, _ = strings.Cut(hosts, "/")
-	return makerguard.Secret(scheme + "://" + hosts + "/" + name + "?" + query)
+	return makerguard.Secret(mongotest.URI(t))
 }
 
-func drop(t testing.TB, server, name string) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	client, err := driver.Connect(options.Client().ApplyURI(server))
+// at is a URI with another host and more options.
+func at(t testing.TB, uri makerguard.Secret, host string, more ...string) makerguard.Secret {
+	t.Helper()
+	u, err := url.Parse(string(uri))
 	if err != nil {
-		t.Errorf("Connect: %v", err)
-		return
+		t.Fatal(err)
 	}
-	if err := client.Database(name).Drop(ctx); err != nil {
-		t.Errorf("dropping %s: %v", name, err)
+	if host != "" {
+		u.Host = host
 	}
-	if err := client.Disconnect(ctx); err != nil {
-		t.Errorf("Disconnect: %v", err)
+	u.RawQuery = strings.Trim(u.RawQuery+"&"+strings.Join(more, "&"), "&")
+	return makerguard.Secret(u.String())
+}
+
+// hostOf gives the host of a URI, of which there must be one.
+func hostOf(t testing.TB, uri makerguard.Secret) string {
+	t.Helper()
+	u, err := url.Parse(string(uri))
+	if err != nil {
+		t.Fatal(err)
 	}
+	return u.Host
 }
 
 // openStore opens a store and closes it when t ends.

@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,8 +152,7 @@ func TestOpen_SCRAM(t *testing.T) {
 		}
 	})
 	as := func(password string) makerguard.Secret {
-		source := "&authMechanism=SCRAM-SHA-256&authSource=" + s.Database().Name()
-		return makerguard.Secret(strings.Replace(string(uri), "://", "://"+user+":"+password+"@", 1) + source)
+		return at(t, uri, user+":"+password+"@"+hostOf(t, uri), "authMechanism=SCRAM-SHA-256", "authSource="+s.Database().Name())
 	}
 	mine := openStore(t, mongo.Config{URI: as("right-hunter2")})
 	if err := mine.Ping(t.Context()); err != nil {
@@ -173,15 +171,12 @@ func TestOpen_SCRAM(t *testing.T) {
 //
 // goal: V12.3.2 V12.3.4
 func TestOpen_TLS(t *testing.T) {
-	uri, err := url.Parse(string(newURI(t)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	uri := newURI(t)
 	ours, theirs := newAuthority(t, "ours"), newAuthority(t, "theirs")
-	front := tlsFront(t, uri.Host, ours)
+	front := tlsFront(t, hostOf(t, uri), ours)
 	client := ours.issue(t, "makerguard", x509.ExtKeyUsageClientAuth)
 	with := func(options ...string) makerguard.Secret {
-		return makerguard.Secret("mongodb://" + front + uri.Path + "?directConnection=true&tls=true&" + strings.Join(options, "&"))
+		return at(t, uri, front, append(options, "directConnection=true", "tls=true")...)
 	}
 	s := openStore(t, mongo.Config{URI: with("tlsCAFile="+ours.file, "tlsCertificateKeyFile="+client)})
 	if err := s.Ping(t.Context()); err != nil {
@@ -192,7 +187,7 @@ func TestOpen_TLS(t *testing.T) {
 		"no authority":             with("tlsCertificateKeyFile=" + client),
 		"no certificate":           with("tlsCAFile=" + ours.file),
 		"another's certificate":    with("tlsCAFile="+ours.file, "tlsCertificateKeyFile="+theirs.issue(t, "makerguard", x509.ExtKeyUsageClientAuth)),
-		"a server without its TLS": makerguard.Secret("mongodb://" + uri.Host + uri.Path + "?tls=true&tlsCAFile=" + ours.file),
+		"a server without its TLS": at(t, uri, "", "tls=true", "tlsCAFile="+ours.file),
 	} {
 		s, err := mongo.Open(t.Context(), mongo.Config{URI: bad})
 		if makerguard.CodeOf(err) != makerguard.StoreUnavailable {

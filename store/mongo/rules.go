@@ -13,6 +13,7 @@ type ruleSetDoc struct {
 	Version        int64                     `bson:"version"`
 	Modes          []ruleModeDoc             `bson:"modes"`
 	Exclusions     []exclusionDoc            `bson:"exclusions"`
+	Known          []knownRuleDoc            `bson:"known"`
 	UpdatedAt      time.Time                 `bson:"updated_at"`
 	UpdatedBy      makerguard.MemberID       `bson:"updated_by"`
 }
@@ -34,16 +35,24 @@ type exclusionDoc struct {
 	CreatedAt time.Time           `bson:"created_at"`
 }
 
+type knownRuleDoc struct {
+	Rule  string    `bson:"rule"`
+	Since time.Time `bson:"since"`
+}
+
 func toRuleSetDoc(rs makerguard.RuleSet) ruleSetDoc {
 	d := ruleSetDoc{
 		ManufacturerID: rs.ManufacturerID, Version: rs.Version, UpdatedAt: rs.UpdatedAt, UpdatedBy: rs.UpdatedBy,
-		Modes: make([]ruleModeDoc, len(rs.Modes)), Exclusions: make([]exclusionDoc, len(rs.Exclusions)),
+		Modes: make([]ruleModeDoc, len(rs.Modes)), Exclusions: make([]exclusionDoc, len(rs.Exclusions)), Known: make([]knownRuleDoc, len(rs.Known)),
 	}
 	for i, m := range rs.Modes {
 		d.Modes[i] = ruleModeDoc(m)
 	}
 	for i, e := range rs.Exclusions {
 		d.Exclusions[i] = exclusionDoc(e)
+	}
+	for i, k := range rs.Known {
+		d.Known[i] = knownRuleDoc(k)
 	}
 	return d
 }
@@ -55,6 +64,9 @@ func fromRuleSetDoc(d ruleSetDoc) makerguard.RuleSet {
 	}
 	for _, e := range d.Exclusions {
 		rs.Exclusions = append(rs.Exclusions, makerguard.Exclusion(e))
+	}
+	for _, k := range d.Known {
+		rs.Known = append(rs.Known, makerguard.KnownRule(k))
 	}
 	return rs
 }

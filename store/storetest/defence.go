@@ -22,6 +22,7 @@ func (e *env) ruleSet(mfr makerguard.ManufacturerID, version int64) makerguard.R
 			ID: "exc_1", Rule: "sqli.union", Route: "POST /api/products", Field: "body/lenses/*/name", Reason: "a brand is called “Union”",
 			Event: "evt_1", CreatedBy: by, CreatedAt: e.now.Add(-tick),
 		}},
+		Known:     []makerguard.KnownRule{{Rule: "sqli.union"}, {Rule: "xss.tag", Since: e.now.Add(-tick)}},
 		UpdatedAt: e.now, UpdatedBy: by,
 	}
 }

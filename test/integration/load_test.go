@@ -133,3 +133,45 @@ func TestLoad(t *testing.T) {
 	s.login(t, "storm0@maker.example")
 	s.get(t, token, "/v1/me").want(t, 200, "")
 }
+
+// TestLoad_Nodes drives one, two and three nodes on one database, all on this machine, which the
+// nodes, the database and the clients share: more nodes show what sharing costs, not what
+// machines of their own would give.
+func TestLoad_Nodes(t *testing.T) {
+	policy := write(t, t.TempDir()+"/policy.yaml", "version: 1\ntiers: {free: {limits: {api_calls: unlimited, product_uploads: unlimited}}}\n", 0o600)
+	for n := 1; n <= 3; n++ {
+		nodes := cluster(t, n, "--log-level", "warn", "--policy", policy)
+		owner, token := nodes[0].signUp(t, "load")
+		for _, way := range []struct {
+			what    string
+			clients int
+			ask     func(i int, n node) *http.Request
+		}{
+			{"forward-auth, metered", 16, func(_ int, n node) *http.Request {
+				r := newRequest(http.MethodGet, n.url+"/v1/forward-auth", token, nil)
+				r.Header.Set("X-Forwarded-Method", "GET")
+				r.Header.Set("X-Forwarded-Uri", "/api/products?page=2")
+				return r
+			}},
+			{"POST /v1/usage, exact", 16, func(_ int, n node) *http.Request {
+				return newRequest(http.MethodPost, n.url+"/v1/usage/product_uploads", token, m{"amount": 1})
+			}},
+			{"sign-in", 4, func(_ int, n node) *http.Request {
+				return newRequest(http.MethodPost, n.url+"/v1/auth/login", "", m{"email": owner.email, "password": password})
+			}},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), *loadTime)
+			begin := time.Now()
+			all, cut := clients(ctx, nodes, way.clients, way.ask)
+			took := time.Since(begin)
+			cancel()
+			if len(all.bad) > 0 || cut > 0 || all.answers == 0 {
+				t.Errorf("%d nodes, %s: %d answers, %d cut, %d refused, such as %v", n, way.what, all.answers, cut, len(all.bad), all.bad[:min(1, len(all.bad))])
+			}
+			t.Logf("%d nodes  %-24s %8.0f/s from %2d clients", n, way.what, float64(all.answers)/took.Seconds(), way.clients)
+		}
+		for _, x := range nodes {
+			x.stop()
+		}
+	}
+}

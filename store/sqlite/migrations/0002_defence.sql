@@ -22,6 +22,7 @@ CREATE TABLE rule_sets (
     version         INTEGER NOT NULL,
     modes           TEXT    NOT NULL, -- JSON list
     exclusions      TEXT    NOT NULL, -- JSON list
+    known           TEXT    NOT NULL, -- JSON list
     updated_at      INTEGER NOT NULL,
     updated_by      TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
