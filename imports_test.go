@@ -17,6 +17,7 @@ const module = "github.com/makerguard/makerguard"
 var mayImport = map[string]string{
 	"":                    "",
 	"internal/id":         "",
+	"internal/imagefile":  "",
 	"internal/strictjson": "",
 
 	// Domain. Sideways needs are small interfaces, joined in guard.
@@ -37,6 +38,7 @@ var mayImport = map[string]string{
 	"rbac":          "",
 	"score":         "",
 	"threat":        "audit internal/id",
+	"threat/upload": "internal/imagefile",
 	"threat/eval":   "threat",
 	"vault":         "audit internal/strictjson",
 
@@ -50,10 +52,10 @@ var mayImport = map[string]string{
 	"api":        "",
 	"problem":    "",
 	"middleware": "abuse problem ratelimit rbac threat internal/id",
-	"gateway":    "middleware problem rbac",
+	"gateway":    "abuse middleware problem rbac",
 	"guard": "abuse account audit auth auth/token catalog envelope feed gateway internal/id job mail middleware quota rbac score " +
 		"store store/mongo store/sqlite threat vault",
-	"server":          "account api auth catalog envelope gateway guard internal/strictjson middleware problem rbac store/sqlite threat",
+	"server":          "abuse account api auth catalog envelope gateway guard internal/strictjson middleware problem rbac store/sqlite threat",
 	"test/faultproxy": "",
 	"test/mongotest":  "",
 

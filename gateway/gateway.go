@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 
 	"github.com/makerguard/makerguard"
+	"github.com/makerguard/makerguard/abuse"
 	"github.com/makerguard/makerguard/middleware"
 	"github.com/makerguard/makerguard/rbac"
 )
@@ -35,6 +36,7 @@ type Config struct {
 	Inspection    *middleware.Inspection
 	Identifier    Identifier
 	Proxies       middleware.Proxies // who may ask forward-auth
+	Observe       func(abuse.Event)  // told of what was let through; nil for nobody
 	Limits        *middleware.Limits // on rates; nil: none
 	Logger        *slog.Logger
 }
@@ -150,6 +152,9 @@ func (g *Gateway) decide(ctx context.Context, r Request, hold *middleware.Hold) 
 		return Verdict{}, err
 	}
 	pass.Done(true)
+	if e, ok := middleware.Admitted(ctx, p, r.Method, u.Path, demand.Meters); ok && g.cfg.Observe != nil {
+		g.cfg.Observe(e)
+	}
 	return Verdict{Principal: p, Allowances: pass.Allowances()}, nil
 }
 

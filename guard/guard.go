@@ -69,6 +69,8 @@ type Config struct {
 	Proxies middleware.Proxies
 	// Paranoia of the detector, 1 to 3. Default 1.
 	Paranoia int
+	// ThreatRetention is how long the threat history is kept. Default 90 days, at least one.
+	ThreatRetention time.Duration
 	// SignupsPerHour of one address. Default 60.
 	SignupsPerHour int
 	// HashWorkers is how many passwords are hashed at once; see auth.Config. Default
@@ -80,6 +82,9 @@ type Config struct {
 	InsecureParams bool
 	// StoreObserver is told of every command that a MongoDB store sends. Default none.
 	StoreObserver mongo.Observer
+	// Block lists the kinds of subjects that are blocked automatically when they did too much
+	// that looks like an attack; for the others it is proposed to operators. Default addresses.
+	Block []makerguard.BlockKind
 	// Logger is told what an operator should know. Default none.
 	Logger *slog.Logger
 	// Now is this machine's clock. Default: the system's. With a store that several nodes
@@ -95,6 +100,7 @@ type Guard struct {
 	Access   *rbac.Authorizer
 	Audit    *audit.Log
 	Auth     *auth.Service
+	Defense  *Defense
 	Detector *threat.Detector
 	Jobs     *job.Runner
 	Keyring  *envelope.Keyring
@@ -164,7 +170,7 @@ func Open(ctx context.Context, cfg Config) (_ *Guard, err error) {
 		return nil, err
 	}
 	// What was read before the feed began may have changed meanwhile.
-	if err := errors.Join(g.readKeys(ctx), g.readStoredPolicy(ctx), g.Rules.Learn(ctx)); err != nil {
+	if err := errors.Join(g.readKeys(ctx), g.readStoredPolicy(ctx), g.Rules.Learn(ctx), g.Defense.Abuse.Load(ctx)); err != nil {
 		return nil, err
 	}
 	g.start()
@@ -211,7 +217,13 @@ func (g *Guard) build(ctx context.Context, kek envelope.KEK, policy *rbac.Policy
 	if g.Keyring, err = envelope.New(envelope.Config{Store: g.store, KEK: kek, Audit: g.Audit, Now: now, Logger: logger}); err != nil {
 		return err
 	}
-	if g.Threats, err = threat.NewLog(threat.LogConfig{Store: g.store, Now: now}); err != nil {
+	if g.Threats, err = threat.NewLog(threat.LogConfig{
+		Store: g.store, Now: now, Retention: cfg.ThreatRetention,
+		Observe: func(ctx context.Context, t makerguard.Threat) { g.Defense.Abuse.ObserveThreat(ctx, t) },
+	}); err != nil {
+		return err
+	}
+	if g.Defense, err = newDefense(g, cfg.Block); err != nil {
 		return err
 	}
 	if g.Detector, err = threat.NewDetector(threat.DetectorConfig{Paranoia: cfg.Paranoia}); err != nil {
@@ -246,7 +258,7 @@ func (g *Guard) build(ctx context.Context, kek envelope.KEK, policy *rbac.Policy
 		return err
 	}
 	if g.Auth, err = auth.New(auth.Config{
-		Store: g.store, Sealer: g.Keyring, Tokens: g.Tokens, Audit: g.Audit, Threats: g.Threats,
+		Store: g.store, Sealer: g.Keyring, Tokens: g.Tokens, Audit: g.Defense.watch(g.Audit), Threats: g.Threats,
 		Keys: authKeys(keys), RefreshKeys: g.refreshKeys,
 		Policy: livePolicy{g.Access}, Feed: g.feed, EmailKey: account.EmailKey, SignupsPerHour: cfg.SignupsPerHour,
 		HashWorkers: cfg.HashWorkers, Argon2: cfg.Argon2, InsecureParams: cfg.InsecureParams, Issuer: cfg.Issuer, Now: now, Logger: logger,
@@ -271,7 +283,7 @@ func (g *Guard) build(ctx context.Context, kek envelope.KEK, policy *rbac.Policy
 	}
 	g.gateway = gateway.New(gateway.Config{
 		Limits:        g.limits,
-		Authenticator: g.Auth, Gate: g.gate, Inspection: g.inspection, Identifier: newIdentifier(g.identities, now),
+		Authenticator: g.Defense.Screen(g.Auth), Observe: g.Defense.Happened, Gate: g.gate, Inspection: g.inspection, Identifier: newIdentifier(g.identities, now),
 		Proxies: cfg.Proxies, Logger: logger,
 	})
 	return nil
@@ -294,6 +306,7 @@ func (g *Guard) apply(c makerguard.Change) {
 	default:
 		g.Auth.Apply(c)
 		g.Keyring.Apply(c)
+		g.Defense.Abuse.Apply(c)
 		g.Rules.Apply(c)
 	}
 }
@@ -317,6 +330,8 @@ func (g *Guard) start() {
 	run(g.Meters.Run)
 	run(g.Jobs.Run)
 	run(g.prune)
+	run(g.Defense.Abuse.Run)
+	run(g.Defense.Scores.Run)
 	if keeper, ok := g.store.(timekeeper); ok {
 		run(g.keepTime(keeper))
 	}
@@ -340,11 +355,20 @@ func (g *Guard) prune(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			if err := errors.Join(g.Auth.Prune(ctx), g.destroyRetired(ctx)); err != nil && ctx.Err() == nil {
+			if err := errors.Join(g.Auth.Prune(ctx), g.pruneThreats(ctx), g.destroyRetired(ctx), g.Defense.RecordScores(ctx)); err != nil && ctx.Err() == nil {
 				g.cfg.Logger.Warn("removing what has expired", "error", err)
 			}
 		}
 	}
+}
+
+// pruneThreats removes entries of the history that are older than they are kept.
+func (g *Guard) pruneThreats(ctx context.Context) error {
+	n, err := g.Threats.Prune(ctx)
+	if n > 0 {
+		g.cfg.Logger.Info("threat history pruned", "entries", n)
+	}
+	return err
 }
 
 // closeTimeout bounds what Close waits for: the last writes of caches to the store.
@@ -377,13 +401,14 @@ func (g *Guard) Gateway() *gateway.Gateway { return g.gateway }
 // Limits are the policy's rates.
 func (g *Guard) Limits() *middleware.Limits { return g.limits }
 
-// Handler wraps an application: request id, recovery, log line, rates of addresses,
+// Handler wraps an application: request id, recovery, log line, blocked and rates of addresses,
 // authentication, rates of callers and inspection, in this order. What a route demands
 // besides is Require's.
 func (g *Guard) Handler(next http.Handler) http.Handler {
 	edge := middleware.Edge{Proxies: g.Proxies, Logger: g.cfg.Logger, Now: g.cfg.Now}
-	inner := middleware.Authenticate(g.Auth, g.cfg.Logger)(g.limits.Callers(g.inspection.Handler(next)))
-	return edge.Handler(g.limits.Addresses(inner, nil))
+	watched := middleware.Watch(g.Defense.Happened)(next)
+	inner := middleware.Authenticate(g.Defense.Screen(g.Auth), g.cfg.Logger)(g.limits.Callers(g.inspection.Handler(watched)))
+	return edge.Handler(g.Defense.Blocks(nil).Handler(g.limits.Addresses(inner, nil)))
 }
 
 // Require lets through to a handler only callers with the permission and with a unit

@@ -17,6 +17,7 @@ func (g *Guard) Register(ctx context.Context, r account.Registration, c makergua
 	if err != nil {
 		return m, owner, err
 	}
+	g.Defense.registered(m, owner, c)
 	if err := g.mailVerification(ctx, owner); err != nil {
 		g.cfg.Logger.Error("address verification not mailed", "member", owner.ID, "request_id", c.RequestID, "error", err)
 	}

@@ -180,6 +180,7 @@ func (s *Server) admit(op operation) func(huma.Context, func(huma.Context)) {
 			return
 		}
 		next(huma.WithContext(ctx, rctx))
+		s.watch(rctx, r, ctx.Status())
 	}
 }
 
@@ -197,7 +198,7 @@ func (s *Server) authorize(r *http.Request, a access, hold *middleware.Hold) (co
 	if tok == "" {
 		return nil, &makerguard.Error{Code: makerguard.AuthenticationRequired, Message: "send an access token in the header Authorization: Bearer"}
 	}
-	p, err := s.guard.Auth.Authenticate(ctx, tok)
+	p, err := s.screen.Authenticate(ctx, tok)
 	if err != nil && a.enrollment && !strings.Contains(tok, ".") { // no JWT: perhaps an enrolment token
 		if ep, eerr := s.guard.Auth.AuthenticateEnrollment(ctx, makerguard.Secret(tok)); eerr == nil {
 			ctx = context.WithValue(ctx, enrollmentKey{}, makerguard.Secret(tok))

@@ -16,7 +16,6 @@ func (s *Server) securityRoutes() {
 	tag := "security"
 	handle(s, operation{method: "POST", path: "/v1/security/inspect", tag: tag, summary: "Look for attacks in inputs", maxBody: largeBody, access: signedIn}, s.inspect)
 	handle(s, operation{method: "POST", path: "/v1/catalog/validate", tag: tag, summary: "Check a product or a company against the business rules", maxBody: largeBody, access: signedIn}, s.validate)
-	handle(s, operation{method: "GET", path: "/v1/security/score", tag: tag, summary: "The security score and what would raise it", access: with(makerguard.ViewSecurity)}, s.score)
 	handle(s, operation{method: "GET", path: "/v1/audit", tag: tag, summary: "The audit record, newest first", access: with(makerguard.ViewAudit)}, s.audit)
 }
 
@@ -66,6 +65,9 @@ func (s *Server) validation(ctx context.Context, c call, route, root string, rep
 	if err != nil {
 		return nil, err
 	}
+	if root != "" {
+		s.guard.Defense.Scores.Validated(c.principal.ManufacturerID, len(report.Errors) == 0)
+	}
 	out := api.ValidationResponse{
 		IsValid: len(report.Errors) == 0 && len(ts) == 0,
 		Errors:  issues(root, report.Errors), Warnings: issues(root, report.Warnings), Threats: threats(ts),
@@ -79,18 +81,6 @@ func issues(root string, ps []catalog.Problem) []api.Issue {
 		out = append(out, api.Issue{Pointer: root + p.Pointer, Rule: p.Rule, Severity: string(p.Severity), Message: p.Message, Expected: p.Expected, Source: p.Source})
 	}
 	return out
-}
-
-func (s *Server) score(ctx context.Context, c call, _ *none) (*body[api.ScoreResponse], error) {
-	sc, err := s.guard.Score(ctx, c.principal.ManufacturerID)
-	if err != nil {
-		return nil, err
-	}
-	out := api.ScoreResponse{Score: sc.Score, Grade: sc.Grade, Factors: make([]api.ScoreFactor, 0, len(sc.Factors))}
-	for _, f := range sc.Factors {
-		out.Factors = append(out.Factors, api.ScoreFactor(f))
-	}
-	return &body[api.ScoreResponse]{out}, nil
 }
 
 func (s *Server) audit(ctx context.Context, c call, in *struct {

@@ -38,6 +38,7 @@ type Config struct {
 // needs closing; the Guard is its owner's.
 type Server struct {
 	guard      *guard.Guard
+	screen     middleware.Authenticator // refuses who is blocked
 	logger     *slog.Logger
 	version    string
 	now        func() time.Time
@@ -64,7 +65,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Now = time.Now
 	}
 	configureHuma()
-	s := &Server{guard: cfg.Guard, logger: cfg.Logger, version: cfg.Version, now: cfg.Now, mux: http.NewServeMux(), quiet: map[string]bool{}, metrics: newMetrics(cfg.Guard, cfg.Store)}
+	s := &Server{guard: cfg.Guard, screen: cfg.Guard.Defense.Screen(cfg.Guard.Auth), logger: cfg.Logger, version: cfg.Version, now: cfg.Now, mux: http.NewServeMux(), quiet: map[string]bool{}, metrics: newMetrics(cfg.Guard, cfg.Store)}
 	hc := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -92,7 +93,7 @@ func New(cfg Config) (*Server, error) {
 		Proxies: cfg.Guard.Proxies, Logger: cfg.Logger, Observer: s.metrics, Now: cfg.Now,
 		Quiet: func(r *http.Request) bool { return s.quiet[r.Pattern] },
 	}
-	s.handler = edge.Handler(s.common(s.guard.Limits().Addresses(s.mux, unlimited)))
+	s.handler = edge.Handler(s.common(s.guard.Defense.Blocks(probe).Handler(s.guard.Limits().Addresses(s.mux, unlimited))))
 	return s, nil
 }
 
@@ -108,6 +109,8 @@ func (s *Server) routes() {
 	s.accessRoutes()
 	s.encryptionRoutes()
 	s.securityRoutes()
+	s.scoreRoutes()
+	s.blockRoutes()
 	s.threatRoutes()
 	s.ruleRoutes()
 	s.memberRoutes()

@@ -321,7 +321,7 @@ func TestExport_IsAStreamOfEvents(t *testing.T) {
 			for i := range fs {
 				fs[i] = makerguard.Finding{Type: makerguard.XSS, Severity: makerguard.SeverityHigh, Rule: "xss.tag", Description: "why", Input: fmt.Sprint("q", i), Evidence: "<b>", Score: 5}
 			}
-			if _, err := s.Guard.Threats.Record(t.Context(), threat.Sighting{Principal: &makerguard.Principal{ManufacturerID: mfr}, Route: "GET /", Blocked: fs}); err != nil {
+			if _, err := s.Guard.Threats.Record(t.Context(), threat.Sighting{Principal: &makerguard.Principal{ManufacturerID: mfr}, Route: "GET /", Watched: fs}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -48,6 +48,8 @@ var serveSettings = []setting{
 	{"audience", "audience", "makerguard-api", "aud of access tokens"},
 	{"trusted_proxies", "trusted-proxies", "", "networks of the proxies in front, such as 10.0.0.0/8,127.0.0.1 (default none)"},
 	{"limits.signups_per_hour", "signups-per-hour", "60", "registrations an hour from one address"},
+	{"threats.retention_days", "threat-retention-days", "90", "days that the threat history is kept"},
+	{"defense.block", "block", "address", "who is blocked automatically after too many attacks: address,member,manufacturer or none; for the others it is only proposed"},
 	{"detector.paranoia", "paranoia", "1", "how suspicious the detector is: 1 to 3"},
 }
 

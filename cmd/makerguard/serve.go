@@ -65,6 +65,12 @@ func serve(ctx context.Context, k *koanf.Koanf, demo bool, stdout, stderr io.Wri
 	if cfg.Paranoia, err = positive(k, "detector.paranoia"); err != nil {
 		return err
 	}
+	days, err := positive(k, "threats.retention_days")
+	if err != nil {
+		return err
+	}
+	cfg.ThreatRetention = time.Duration(days) * 24 * time.Hour
+	cfg.Block = blockKinds(k.String("defense.block"))
 	// Every core may hash a password; with as many processors more, Go's scheduler always has
 	// one left for requests, and the kernel shares the cores between them.
 	cfg.HashWorkers = runtime.GOMAXPROCS(0)

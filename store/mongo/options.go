@@ -15,6 +15,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 
 	"github.com/makerguard/makerguard"
 )
@@ -52,7 +53,7 @@ func clientOptions(uri makerguard.Secret) (*options.ClientOptions, error) {
 		SetBSONOptions(&options.BSONOptions{NilSliceAsEmpty: true, NilByteSliceAsEmpty: true}).
 		ApplyURI(string(uri))
 	if err := opts.Validate(); err != nil {
-		return nil, uriError(uri, err)
+		return nil, uriError(uri)
 	}
 	if err := keepPromises(opts); err != nil {
 		return nil, err
@@ -110,33 +111,31 @@ func keepPrivate(uri makerguard.Secret, opts *options.ClientOptions) error {
 	return nil
 }
 
-// Where a URI has secrets.
-var (
-	userInfo     = regexp.MustCompile(`^([a-z+]+://)[^/?]*@`)
-	secretOption = regexp.MustCompile(`(?i)([?&](?:tlsCertificateKeyFilePassword|sslClientCertificateKeyPassword|authMechanismProperties|proxyPassword)=)[^&]*`)
-)
+// secretOption finds the options of a URI that hold secrets.
+var secretOption = regexp.MustCompile(`(?i)([?&](?:tlsCertificateKeyFilePassword|sslClientCertificateKeyPassword|authMechanismProperties|proxyPassword)=)[^&]*`)
 
-// uriError tells what is wrong with a URI. The driver's own words may quote it, so they
-// are asked for again about a URI whose secrets were replaced.
-func uriError(uri makerguard.Secret, err error) error {
-	message := "the name or the password cannot be read: percent-encode what is special in them"
-	blank := userInfo.ReplaceAllString(string(uri), "${1}user:secret@")
-	blank = secretOption.ReplaceAllString(blank, "${1}secret")
-	if again := options.Client().ApplyURI(blank).Validate(); blank == string(uri) && !strings.Contains(blank, "@") {
-		message = err.Error()
-	} else if again != nil {
-		message = again.Error()
+// uriError tells what is wrong with a URI. The driver's own words may quote any part of it,
+// so they are asked for again about one without the part that holds names and passwords.
+func uriError(uri makerguard.Secret) error {
+	message := "it must begin with mongodb:// or mongodb+srv://"
+	if scheme, rest, ok := strings.Cut(string(uri), "://"); ok && (scheme == "mongodb" || scheme == "mongodb+srv") {
+		message = "the hosts, the name or the password cannot be read; what is special in a name or a password is percent-encoded, " +
+			"as in mongodb://name:p%40ssword@host:27017/"
+		query := ""
+		if i := strings.Index(rest, "?"); i >= 0 && !strings.Contains(rest[i:], "@") { // else it may be part of a password
+			query = secretOption.ReplaceAllString(rest[i:], "${1}secret")
+		}
+		if err := options.Client().ApplyURI("mongodb://user:secret@localhost/" + query).Validate(); err != nil {
+			message = err.Error()
+		}
 	}
 	return &makerguard.Error{Code: makerguard.ValidationFailed, Message: "The database's URI cannot be used: " + message}
 }
 
-// databaseOf gives the database that the URI's path names.
+// databaseOf gives the database that the path of a valid URI names.
 func databaseOf(uri makerguard.Secret) string {
-	_, rest, _ := strings.Cut(string(uri), "://")
-	rest, _, _ = strings.Cut(rest, "?")
-	rest = rest[strings.LastIndex(rest, "@")+1:]
-	if _, path, _ := strings.Cut(rest, "/"); path != "" {
-		return path
+	if c, err := connstring.Parse(string(uri)); err == nil && c.Database != "" {
+		return c.Database
 	}
 	return DefaultDatabase
 }

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,8 +68,9 @@ func TestOptions_RefuseWhatBreaksPromises(t *testing.T) {
 		"mongodb://db.example.com/?tls=true&tlsInsecure=true":   "tlsInsecure",
 		"mongodb://localhost/?ssl=true&sslInsecure=true":        "tlsInsecure",
 		"mongodb://localhost/?maxPoolSize=many":                 "maxPoolSize",
-		"http://localhost/":                                     "scheme",
-		"mongodb:///":                                           "host",
+		"http://localhost/":                                     "begin with mongodb://",
+		"mongodb:///":                                           "hosts",
+		"mongodb://localhost:99999/":                            "hosts",
 		"mongodb://localhost/?authMechanism=MONGODB-X509&w=abc": "w or journal",
 	} {
 		_, err := mongo.ClientOptions(uri)
@@ -97,6 +99,8 @@ func TestOptions_ErrorsHoldNoSecret(t *testing.T) {
 		"mongodb://someone:hunter2/@localhost/",
 		"mongodb+srv://someone:hunter2@localhost:1/",
 		"someone:hunter2@localhost",
+		"mongodb://someone:hunter2%40localhost:27017/",
+		"mongodb://someone:x?hunter2=y@localhost/?maxPoolSize=many",
 		"mongodb://localhost/?tls=true&tlsCertificateKeyFile=/no/such/file&tlsCertificateKeyFilePassword=hunter2",
 		"mongodb://localhost/?authMechanism=MONGODB-AWS&authMechanismProperties=AWS_SESSION_TOKEN:hunter2,x",
 		"mongodb://db.example.com/?w=1&tlsCertificateKeyFilePassword=hunter2",
@@ -116,10 +120,10 @@ func TestDatabaseOf(t *testing.T) {
 		mongo.DefaultURI:                               "eyewear_ml",
 		"mongodb://localhost":                          "eyewear_ml",
 		"mongodb://localhost/?w=majority":              "eyewear_ml",
-		"mongodb://localhost?appName=a/b":              "eyewear_ml",
+		"mongodb://localhost/?appName=a/b":             "eyewear_ml",
+		"mongodb://u:p?x@localhost/makers?appName=a@b": "makers",
 		"mongodb://localhost/makers":                   "makers",
 		"mongodb://u:p%40@a:1,b:2/makers?tls=true":     "makers",
-		"mongodb+srv://u:p@cluster.example.com/makers": "makers",
 		"mongodb://%2Frun%2Fmongodb.sock/makers":       "makers",
 	} {
 		if got := mongo.DatabaseOf(uri); got != want {
@@ -152,7 +156,12 @@ func TestOpen_SCRAM(t *testing.T) {
 		}
 	})
 	as := func(password string) makerguard.Secret {
-		return at(t, uri, user+":"+password+"@"+hostOf(t, uri), "authMechanism=SCRAM-SHA-256", "authSource="+s.Database().Name())
+		u, err := url.Parse(string(at(t, uri, "", "authMechanism=SCRAM-SHA-256", "authSource="+s.Database().Name())))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User = url.UserPassword(user, password)
+		return makerguard.Secret(u.String())
 	}
 	mine := openStore(t, mongo.Config{URI: as("right-hunter2")})
 	if err := mine.Ping(t.Context()); err != nil {
