@@ -72,8 +72,12 @@ func (g *Guard) openSQLite(ctx context.Context, rootKey string) (envelope.KEK, e
 	if kerr != nil {
 		return nil, kerr
 	}
-	g.store, err = sqlite.Open(ctx, sqlite.Config{Path: database, Logger: g.cfg.Logger, Now: g.cfg.Now})
-	return kek, err
+	s, err := sqlite.Open(ctx, sqlite.Config{Path: database, Logger: g.cfg.Logger, Now: g.cfg.Now})
+	if err != nil {
+		return nil, err
+	}
+	g.store = s
+	return kek, nil
 }
 
 // openMongo opens the database that several nodes share, and takes its clock.

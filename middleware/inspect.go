@@ -14,6 +14,7 @@ import (
 
 	"github.com/makerguard/makerguard"
 	"github.com/makerguard/makerguard/threat"
+	"github.com/makerguard/makerguard/threat/upload"
 )
 
 // MaxInspected is how many bytes of a body are inspected; what follows them is passed
@@ -32,8 +33,8 @@ type Rules interface {
 	Judge(ctx context.Context, mfr makerguard.ManufacturerID, route string, fs []makerguard.Finding) (blocking, watched []makerguard.Finding)
 }
 
-// Inspection looks for attacks in requests: path, query, the headers that applications
-// print or parse, and bodies in JSON, forms and text.
+// Inspection looks for attacks in requests: path, query, the headers and cookies that
+// applications print or parse, and bodies in JSON, forms, text, multipart and files.
 type Inspection struct {
 	Detector *threat.Detector
 	Log      ThreatLog
@@ -46,22 +47,28 @@ type Inspection struct {
 	Seen *CleanValues
 }
 
-// CleanValues remembers values in which nothing was found. Clients send the same few
+// CleanValues remembers values in which nothing was found, of cookies only their hash. Clients send the same few
 // headers with every request, and what was clean once is clean again. It is bounded and
 // safe for concurrent use; its zero value is empty. Values of one Detector alone may be
 // kept in it.
 type CleanValues struct {
-	seed  maphash.Seed
-	once  sync.Once
-	slots [256]atomic.Pointer[string]
+	seed    maphash.Seed
+	once    sync.Once
+	slots   [256]atomic.Pointer[string]
+	cookies [4096]atomic.Uint64 // hashes of whole headers, since they may be credentials
 }
 
 // maxRemembered bounds a remembered value in bytes.
 const maxRemembered = 512
 
+// hash is keyed, so that nobody can aim at a slot or at another value's hash.
+func (c *CleanValues) hash(v string) uint64 {
+	c.once.Do(func() { c.seed = maphash.MakeSeed() })
+	return maphash.String(c.seed, v)
+}
+
 func (c *CleanValues) slot(v string) *atomic.Pointer[string] {
-	c.once.Do(func() { c.seed = maphash.MakeSeed() }) // so that nobody can aim at a slot
-	return &c.slots[maphash.String(c.seed, v)%uint64(len(c.slots))]
+	return &c.slots[c.hash(v)%uint64(len(c.slots))]
 }
 
 func (c *CleanValues) has(v string) bool {
@@ -80,15 +87,12 @@ func (c *CleanValues) add(v string) {
 	c.slot(v).Store(&v)
 }
 
-// inspectedHeaders are those that end up in pages, logs and queries. Credentials and
-// cookies are opaque, and belong to nobody's log.
-var inspectedHeaders = []string{"User-Agent", "Referer", "X-Forwarded-Host", "Accept-Language"}
-
 // Handler inspects requests before next sees them; one with a finding is answered 403
 // SecurityThreatDetected.
 func (i *Inspection) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		found := i.Head(nil, r.URL.Path, r.URL.RawQuery, r.Header)
+		found = i.host(found, r.Host)
 		found, err := i.body(found, r)
 		if err == nil && len(found) > 0 {
 			p, _ := makerguard.PrincipalFrom(r.Context())
@@ -108,18 +112,7 @@ func (i *Inspection) Head(dst []makerguard.Finding, path, rawQuery string, h htt
 	if rawQuery != "" {
 		dst = i.Detector.InspectQuery(dst, rawQuery)
 	}
-	for _, name := range inspectedHeaders {
-		for _, v := range h[name] {
-			if i.Seen.has(v) {
-				continue
-			}
-			before := len(dst)
-			if dst = i.Detector.Inspect(dst, threat.Input{Name: name, Value: v, Location: makerguard.InHeader}); len(dst) == before {
-				i.Seen.add(v)
-			}
-		}
-	}
-	return dst
+	return i.headers(dst, h)
 }
 
 // body reads up to MaxInspected bytes, inspects them and puts them back.
@@ -128,9 +121,6 @@ func (i *Inspection) body(dst []makerguard.Finding, r *http.Request) ([]makergua
 		return dst, nil
 	}
 	media := mediaType(r.Header)
-	if strings.HasPrefix(media, "multipart/") || strings.HasPrefix(media, "image/") || media == "application/octet-stream" {
-		return dst, nil
-	}
 	data, err := readStart(r.Body, r.ContentLength)
 	if err != nil {
 		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -139,8 +129,14 @@ func (i *Inspection) body(dst []makerguard.Finding, r *http.Request) ([]makergua
 		return dst, &makerguard.Error{Code: makerguard.MalformedRequest, Message: "the body could not be read to its end", Err: err}
 	}
 	r.Body = &replay{start: data, rest: r.Body}
+	truncated := len(data) == MaxInspected && r.ContentLength != MaxInspected
+	if contentType, ok := multipartType(r.Header); ok {
+		return i.multipart(dst, contentType, data, truncated), nil
+	}
 	switch {
-	case media == "application/json" || strings.HasSuffix(media, "+json") || media == "" && looksLikeJSON(data):
+	case binary(media):
+		return upload.Inspect(dst, upload.File{Field: "body", DeclaredType: media, Content: data, Truncated: truncated}), nil
+	case isJSON(media) || media == "" && looksLikeJSON(data):
 		return i.Detector.InspectJSON(dst, "body", data, makerguard.InJSON), nil
 	case media == "application/x-www-form-urlencoded":
 		return i.Detector.InspectForm(dst, string(data)), nil

@@ -116,7 +116,7 @@ func hotCalls(now time.Time) []hotCall {
 		{"BumpCounter", func(ctx context.Context, s *mongo.Store) error {
 			_, err := s.BumpCounter(ctx, "key", time.Hour, now)
 			return err
-		}, 1},
+		}, 2},
 		{"Counter", func(ctx context.Context, s *mongo.Store) error {
 			_, err := s.Counter(ctx, "key", time.Hour, now)
 			return err

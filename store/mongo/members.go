@@ -52,12 +52,14 @@ func (s *Store) CreateMember(ctx context.Context, m makerguard.Member, limit int
 
 // insertMember stores a member's document.
 func (s *Store) insertMember(ctx context.Context, m makerguard.Member) error {
-	return untilDone(ctx, "storing a member", func() (bool, error) {
-		_, err := s.collection(members).InsertOne(ctx, fromMember(m))
-		if undone(err) {
-			return false, nil
-		}
-		return true, err
+	return s.turns.do(ctx, m.EmailKey, func() error {
+		return untilDone(ctx, "storing a member", func() (bool, error) {
+			_, err := s.collection(members).InsertOne(ctx, fromMember(m))
+			if undone(err) {
+				return false, nil
+			}
+			return true, err
+		})
 	})
 }
 

@@ -69,6 +69,7 @@ type Store struct {
 	now     func() time.Time
 	timeout time.Duration // of one operation
 	circuit *circuit
+	turns   *turns
 	close   func() error
 	step    func(name string) error // stops between two writes; nil but in tests
 }
@@ -120,7 +121,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{
 		client: client, db: client.Database(database), logger: c.Logger, now: c.Now,
-		timeout: *opts.Timeout, circuit: breaker,
+		timeout: *opts.Timeout, circuit: breaker, turns: newTurns(),
 	}
 	s.close = sync.OnceValue(s.disconnect)
 	if err := s.prepare(ctx, c.Examine); err != nil {

@@ -55,7 +55,7 @@ func TestIsolation_NobodyGetsNothing(t *testing.T) {
 //
 // goal: V8.2.2 V8.4.1 API1 — same answer for a stranger's and for an absent object.
 func TestIsolation_AnotherTenantsObjectsAreAbsent(t *testing.T) {
-	s := start(t, "")
+	s := start(t, "", "--trusted-proxies", "127.0.0.1")
 	operator := s.operator(t)
 	alice, aliceToken := s.signUp(t, "alice")
 	bob, bobToken := s.signUp(t, "bob")
@@ -69,6 +69,15 @@ func TestIsolation_AnotherTenantsObjectsAreAbsent(t *testing.T) {
 	s.post(t, aliceToken, "/v1/security/inspect", m{"inputs": []m{{"name": "q", "value": "1' OR '1'='1' -- "}}}).want(t, 200, "")
 	s.post(t, aliceToken, "/v1/usage/product_uploads", m{"amount": 5}).want(t, 200, "")
 
+	s.ask(t, aliceToken, "GET", "/products?q=%3Cscript%3Ealert(1)%3C/script%3E").want(t, 403, "SECURITY_THREAT_DETECTED")
+	event := s.get(t, aliceToken, "/v1/security/threats").want(t, 200, "").list("threats")[0].(map[string]any)["id"].(string)
+	exclusion := s.post(t, operator, "/v1/admin/threats/"+event+"/exclusion", m{"reason": "x"}).ok(t).str("id")
+	block := s.post(t, operator, "/v1/admin/blocks", m{"kind": "address", "subject": "203.0.113.77", "minutes": 5, "reason": "x"}).ok(t).str("id")
+	job := s.post(t, operator, "/v1/admin/keys/rotate", m{"scope": "signing"}).want(t, 202, "").str("job_id")
+	if event == "" || exclusion == "" || block == "" || job == "" {
+		t.Fatalf("no ids of an event %q, an exclusion %q, a block %q or a job %q", event, exclusion, block, job)
+	}
+
 	// A place for every id-bearing operation: an object of alice's, and one that is not there.
 	foreign := map[string][2]string{
 		"/v1/auth/sessions/{id}":               {session, "ses_00000000000000000000000000000000"},
@@ -77,9 +86,15 @@ func TestIsolation_AnotherTenantsObjectsAreAbsent(t *testing.T) {
 		"/v1/admin/manufacturers/{id}/tier":    {alice.manufacturer, "mfr_00000000000000000000000000000000"},
 		"/v1/admin/manufacturers/{id}/suspend": {alice.manufacturer, "mfr_00000000000000000000000000000000"},
 		"/v1/admin/manufacturers/{id}/restore": {alice.manufacturer, "mfr_00000000000000000000000000000000"},
+		"/v1/members/{id}":                     {alice.member, "mbr_00000000000000000000000000000000"},
+		"/v1/admin/blocks/{id}":                {block, "blk_00000000000000000000000000000000"},
+		"/v1/admin/jobs/{id}":                  {job, "job_00000000000000000000000000000000"},
+		"/v1/admin/rules/exclusions/{id}":      {exclusion, "exc_00000000000000000000000000000000"},
+		"/v1/admin/threats/{id}/exclusion":     {event, "evt_00000000000000000000000000000000"},
 		"/v1/usage/{meter}":                    {"", ""}, // names no object of anybody's
 	}
-	bodies := map[string]any{"/v1/admin/manufacturers/{id}/tier": m{"tier": "free"}, "/v1/admin/manufacturers/{id}/suspend": m{"reason": "x"}}
+	bodies := map[string]any{"/v1/admin/manufacturers/{id}/tier": m{"tier": "free"}, "/v1/admin/manufacturers/{id}/suspend": m{"reason": "x"},
+		"/v1/members/{id}": m{"role": "viewer"}, "/v1/admin/blocks/{id}": m{"reason": "x"}, "/v1/admin/threats/{id}/exclusion": m{"reason": "x"}}
 	for _, e := range s.endpoints(t) {
 		if !strings.Contains(e.path, "{") {
 			continue
