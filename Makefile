@@ -6,7 +6,7 @@ BENCHTIME ?= 1s
 
 .PHONY: help
 help: ## List what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the static binary into bin/
@@ -23,7 +23,7 @@ WITH_MONGODB = uri=$$(test/services/mongodb start) && export MAKERGUARD_TEST_MON
 test: ## Run every test, on both stores, with the race detector: the one test command
 	$(WITH_MONGODB) && go test -race ./... && MAKERGUARD_TEST_STORE=mongodb go test -count=1 ./test/integration
 	@# The race detector allocates too, so what must cost no allocation is looked at without it.
-	go test -run 'NoAllocation|AllocatesNothing' ./auth ./quota ./rbac ./threat
+	go test -run 'NoAllocation|AllocatesNothing' ./abuse ./auth ./middleware ./quota ./ratelimit ./rbac ./threat
 
 .PHONY: race
 race: test ## The same: tests always run with the race detector
@@ -61,6 +61,10 @@ bench: ## Measure the paths of docs/evidence, ours and theirs in one run
 .PHONY: load
 load: ## Drive a real server and print requests per second and latencies
 	go test -count=1 -run TestLoad -v ./test/integration -load 10s
+
+.PHONY: load-nodes
+load-nodes: ## The same for one, two and three nodes on one MongoDB
+	$(WITH_MONGODB) && MAKERGUARD_TEST_STORE=mongodb go test -count=1 -run TestLoad_Nodes -v ./test/integration -load 10s
 
 .PHONY: tidy
 tidy: ## Check that go.mod and go.sum are as go mod tidy leaves them

@@ -51,7 +51,7 @@ var mayImport = map[string]string{
 	// Edge: net/http is allowed from here on.
 	"api":        "",
 	"problem":    "",
-	"middleware": "abuse problem ratelimit rbac threat internal/id",
+	"middleware": "abuse problem ratelimit rbac threat threat/upload internal/id",
 	"gateway":    "abuse middleware problem rbac",
 	"guard": "abuse account audit auth auth/token catalog envelope feed gateway internal/id job mail middleware quota rbac score " +
 		"store store/mongo store/sqlite threat vault",

@@ -70,3 +70,6 @@ func (c Circuit) Do(ctx context.Context, op func() error) error {
 	_, err := guarded(ctx, time.Hour, c.c, func(context.Context) (struct{}, error) { return struct{}{}, op() })
 	return err
 }
+
+// Turns gives a function that runs fn in its turn among those with the same value.
+func Turns() func(ctx context.Context, value string, fn func() error) error { return newTurns().do }
