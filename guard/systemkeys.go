@@ -120,9 +120,11 @@ const (
 // the next begins, so the job can be gone on with anywhere.
 func (g *Guard) rotateSigning(ctx context.Context, j makerguard.Job, report job.Report) error {
 	const steps = 3
-	// A node whose clock is a little behind may have made the key; the last rotation's is older
-	// than publishFor.
-	begun := func(k envelope.SystemKey) bool { return k.CreatedAt.After(j.CreatedAt.Add(-publishFor / 2)) }
+	// Whether this job made the key already. A node whose clock is a little behind may have done it;
+	// the last rotation's is older than publishFor, and the first key is nobody's.
+	begun := func(k envelope.SystemKey) bool {
+		return k.Version > 1 && k.CreatedAt.After(j.CreatedAt.Add(-publishFor/2))
+	}
 	keys, err := g.Keyring.SystemKey(ctx, makerguard.KeySigning)
 	if err != nil {
 		return err

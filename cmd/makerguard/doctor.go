@@ -19,7 +19,7 @@ func doctorCommand() *cobra.Command {
 database's integrity, its collections or tables, and every index. It prints what is wrong and what to do
 about it, and exits with 1 if anything is.`,
 		Example: `  makerguard doctor
-  makerguard doctor --store mongodb://db1/eyewear_ml --kek file:/etc/makerguard/root.json`,
+  makerguard doctor --store "mongodb://db1/eyewear_ml?tls=true" --kek file:/etc/makerguard/root.json`,
 		Args: cobra.NoArgs,
 	}
 	addFlags(cmd, dataSettings)

@@ -30,7 +30,7 @@ func serveCommand() *cobra.Command {
   makerguard serve --demo
   makerguard serve --listen 127.0.0.1:0 --data /var/lib/makerguard --policy policy.yaml
   makerguard serve --trusted-proxies 127.0.0.1 --admin-listen 127.0.0.1:9090
-  makerguard serve --store mongodb://db1,db2,db3/eyewear_ml?replicaSet=rs0 --kek file:/etc/makerguard/root.json`,
+  makerguard serve --store "mongodb://db1,db2,db3/eyewear_ml?replicaSet=rs0&tls=true" --kek file:/etc/makerguard/root.json`,
 		Args: cobra.NoArgs,
 	}
 	addFlags(cmd, dataSettings, serveSettings)

@@ -33,12 +33,14 @@ func fromJobDoc(d *jobDoc) makerguard.Job { return makerguard.Job(*d) }
 // CreateJob implements job.Store. That one of a kind runs at a time is what a partial
 // unique index is for.
 func (s *Store) CreateJob(ctx context.Context, j makerguard.Job) error {
-	return untilDone(ctx, "creating a job", func() (bool, error) {
-		_, err := s.collection(jobs).InsertOne(ctx, jobDoc(j))
-		if duplicate(err) {
-			err = conflict("Such a job is under way already: wait for it.")
-		}
-		return err == nil, err
+	return s.turns.do(ctx, string(j.Kind)+"/"+string(j.ManufacturerID), func() error {
+		return untilDone(ctx, "creating a job", func() (bool, error) {
+			_, err := s.collection(jobs).InsertOne(ctx, jobDoc(j))
+			if duplicate(err) {
+				err = conflict("Such a job is under way already: wait for it.")
+			}
+			return err == nil, err
+		})
 	})
 }
 

@@ -481,7 +481,7 @@ func TestCluster_SigningKeyRotationRefusesNobody(t *testing.T) {
 // One of three nodes is killed under load: no request fails but those it had in hand, and nothing
 // that was acknowledged is lost.
 func TestCluster_KilledNodeIsNotMissed(t *testing.T) {
-	nodes := cluster(t, 3, "--policy", write(t, filepath.Join(t.TempDir(), "policy.yaml"), "version: 1\ntiers: {free: {limits: {product_uploads: unlimited}}}\n", 0o600))
+	nodes := cluster(t, 3, "--policy", write(t, filepath.Join(t.TempDir(), "policy.yaml"), "version: 1\ntiers: {professional: {limits: {product_uploads: unlimited}}}\n", 0o600))
 	operator := clusterOperator(t, nodes[1])
 	owner, _ := nodes[1].signUp(t, "killed")
 	nodes[1].setTier(t, operator, owner, "professional")
