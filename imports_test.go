@@ -27,7 +27,7 @@ var mayImport = map[string]string{
 	"auth":          "auth/token auth/totp audit internal/id",
 	"auth/token":    "",
 	"auth/totp":     "",
-	"catalog":       "",
+	"catalog":       "internal/imagefile",
 	"catalog/batch": "catalog internal/strictjson",
 	"envelope":      "audit",
 	"feed":          "",

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/makerguard/makerguard/internal/imagefile"
 )
 
 // imageType is an image format that is accepted.
@@ -97,7 +99,8 @@ func ValidateImage(img Image, head []byte, size int64, limits ImageLimits) Repor
 	}
 	var r Report
 	declared := r.image("", img)
-	h, ok := ReadImageHeader(head)
+	h, ok := imagefile.Read(head)
+	ok = ok && slices.ContainsFunc(imageTypes, func(t imageType) bool { return t.contentType == h.ContentType })
 	switch {
 	case !ok && markup(head):
 		r.errorf("", ruleUpload, acceptedTypes, "the file is a text document such as SVG or HTML, not an image of pixels: convert it")
@@ -115,7 +118,7 @@ func ValidateImage(img Image, head []byte, size int64, limits ImageLimits) Repor
 	switch {
 	case h.Width <= 0 || h.Height <= 0:
 		r.errorf("", ruleUpload, "", "the image's width and height are not at its beginning: save it anew without metadata")
-	case int64(h.Width)*int64(h.Height) > limits.Pixels:
+	case h.Pixels() > limits.Pixels:
 		r.errorf("", ruleUpload, "", "the image has more than %d pixels: make it smaller", limits.Pixels)
 	}
 	if size > limits.Bytes {

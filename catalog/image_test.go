@@ -45,42 +45,6 @@ func avif(width, height uint32) []byte {
 	return b
 }
 
-func TestReadImageHeader(t *testing.T) {
-	files := imageFiles()
-	for contentType, file := range files {
-		want := catalog.ImageHeader{ContentType: contentType, Width: 48, Height: 20}
-		if h, ok := catalog.ReadImageHeader(file); !ok || h != want {
-			t.Errorf("%s: ReadImageHeader = %+v, %v, want %+v", contentType, h, ok, want)
-		}
-		// Cut anywhere, it is recognised without measures or not at all, but never misread.
-		for n := range len(file) {
-			if h, ok := catalog.ReadImageHeader(file[:n]); ok && h != want && (h.ContentType != contentType || h.Width != 0 && contentType != "image/avif") {
-				t.Errorf("%s cut to %d bytes: %+v", contentType, n, h)
-			}
-		}
-	}
-	for name, tc := range map[string]struct {
-		file []byte
-		want catalog.ImageHeader
-	}{
-		"lossy WebP":    {webp("VP8 ", "\x00\x00\x00\x9d\x01\x2a\x30\x00\x14\x00"), catalog.ImageHeader{ContentType: "image/webp", Width: 48, Height: 20}},
-		"lossless WebP": {webp("VP8L", "\x2f\x2f\xc0\x04\x00\x00\x00\x00\x00\x00"), catalog.ImageHeader{ContentType: "image/webp", Width: 48, Height: 20}},
-		"JPEG after a long segment": {
-			bytes.Join([][]byte{[]byte("\xff\xd8\xff\xe1\xff\xff"), make([]byte, 0xfffd), []byte("\xff\xff\xc2\x00\x11\x08\x00\x14\x00\x30")}, nil),
-			catalog.ImageHeader{ContentType: "image/jpeg", Width: 48, Height: 20},
-		},
-	} {
-		if h, ok := catalog.ReadImageHeader(tc.file); !ok || h != tc.want {
-			t.Errorf("%s: ReadImageHeader = %+v, %v, want %+v", name, h, ok, tc.want)
-		}
-	}
-	for _, other := range []string{"", "<svg/>", "BM", "%PDF-1.7", "PK\x03\x04", "RIFF\x00\x00\x00\x00WAVE", "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00isom", "\x89PNG\n"} {
-		if h, ok := catalog.ReadImageHeader([]byte(other)); ok {
-			t.Errorf("ReadImageHeader(%q) = %+v, want it refused", other, h)
-		}
-	}
-}
-
 func TestValidateImage_ContentDecides(t *testing.T) {
 	files := imageFiles()
 	svg := []byte("\ufeff \n<?xml version=\"1.0\"?><svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>")
