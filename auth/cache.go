@@ -206,7 +206,7 @@ func (c *liveSessions) apply(change makerguard.Change) {
 			return k.mfr == change.ManufacturerID && k.member == change.MemberID
 		case makerguard.ManufacturerChanged:
 			return k.mfr == change.ManufacturerID
-		case makerguard.KeysChanged:
+		case makerguard.KeysChanged, makerguard.PolicyChanged, makerguard.RulesChanged, makerguard.BlocksChanged:
 			return false
 		}
 		return true // of a kind this version does not know
@@ -237,7 +237,7 @@ func (c *liveSessions) candidates(change makerguard.Change) map[makerguard.Sessi
 		return nil
 	case makerguard.MemberChanged, makerguard.ManufacturerChanged:
 		return c.byManufacturer[change.ManufacturerID]
-	case makerguard.KeysChanged:
+	case makerguard.KeysChanged, makerguard.PolicyChanged, makerguard.RulesChanged, makerguard.BlocksChanged:
 		return nil
 	}
 	return c.byID

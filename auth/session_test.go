@@ -429,6 +429,9 @@ func TestApply_DropsExactlyWhatAChangeConcerns(t *testing.T) {
 		{makerguard.Change{Kind: makerguard.SessionEnded, SessionID: "ses_other"}, 0},
 		{makerguard.Change{Kind: makerguard.KeysChanged, ManufacturerID: a.ManufacturerID}, 0},
 		{makerguard.Change{Kind: makerguard.KeysChanged}, 0}, // tokens are verified again, sessions stay
+		{makerguard.Change{Kind: makerguard.PolicyChanged}, 0},
+		{makerguard.Change{Kind: makerguard.RulesChanged, ManufacturerID: a.ManufacturerID}, 0},
+		{makerguard.Change{Kind: makerguard.BlocksChanged}, 0},
 		{makerguard.Change{Kind: "something_new"}, 3},
 	}
 	for _, tt := range tests {

@@ -28,8 +28,7 @@ var start = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 // clock is a clock set by hand.
 type clock struct{ at time.Time }
 
-func (c *clock) now() time.Time          { return c.at }
-func (c *clock) advance(d time.Duration) { c.at = c.at.Add(d) }
+func (c *clock) now() time.Time { return c.at }
 
 // newKey makes a key whose seed is its version, 32 times.
 func newKey(version uint32, state makerguard.KeyState) token.Key {
