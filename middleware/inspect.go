@@ -130,6 +130,9 @@ func (i *Inspection) body(dst []makerguard.Finding, r *http.Request) ([]makergua
 	}
 	r.Body = &replay{start: data, rest: r.Body}
 	truncated := len(data) == MaxInspected && r.ContentLength != MaxInspected
+	if truncated && i.Logger != nil {
+		i.Logger.DebugContext(r.Context(), "body inspected in part", "route", Route(r), "bytes", len(data))
+	}
 	if contentType, ok := multipartType(r.Header); ok {
 		return i.multipart(dst, contentType, data, truncated), nil
 	}

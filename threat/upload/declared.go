@@ -13,10 +13,6 @@ var (
 	ruleMislabelled = &rule{"upload.mislabelled", makerguard.MalformedInput, makerguard.SeverityLow, 3, "The image is of another format than its name or its content type says."}
 )
 
-// rasters are the images of pixels. One of them that is called another is a mistake of every
-// second program that saves images, and harms nobody.
-var rasters = []kind{imagefile.PNG, imagefile.JPEG, imagefile.GIF, imagefile.WebP, imagefile.AVIF, imagefile.HEIC, imagefile.BMP, imagefile.TIFF}
-
 var (
 	texts = []kind{kindText}
 	zips  = []kind{kindZip}
@@ -79,7 +75,9 @@ func (x *inspection) compare(wanted []kind, claim string) {
 		}
 	}
 	r := ruleMismatch
-	if x.kind.image() && kind(wanted[0]).image() {
+	// An image of pixels that is called another is a mistake of every second program that saves
+	// images, and harms nobody.
+	if x.kind.image() && wanted[0].image() {
 		r = ruleMislabelled
 	}
 	x.tell(r, claim+" is "+string(x.kind))

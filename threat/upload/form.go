@@ -32,7 +32,7 @@ type Part struct {
 	IsFile    bool   // it has a file name, maybe an empty one
 	FileName  string
 	Type      string // its Content-Type, "" if it has none
-	Content   []byte // in the body
+	Content   []byte // in the body; of a text that was cut off, without the half of a character
 	Truncated bool   // the body was cut off within it
 }
 
@@ -44,7 +44,8 @@ func Parts(dst []makerguard.Finding, contentType string, body []byte, truncated 
 	media, params, clean := parameters(contentType)
 	f.media = strings.ToLower(strings.TrimSpace(media))
 	boundary := params.get("boundary")
-	if !clean || !plainBoundary(boundary) || params.count("boundary") != 1 {
+	main, sub, _ := strings.Cut(f.media, "/")
+	if !clean || !isToken(main) || !isToken(sub) || !plainBoundary(boundary) || params.count("boundary") != 1 {
 		f.say(ruleFormBoundary, contentType)
 	}
 	if boundary == "" || len(boundary) > maxBoundary {
@@ -124,7 +125,7 @@ func (f *form) cut(delimiter []byte) {
 				f.sayOf(ruleFormBoundary, b[:from]) // text before the first part
 			}
 		} else {
-			f.part(b[start:lineEnd(b, from)], false)
+			f.part(b[start:max(start, lineEnd(b, from))], false)
 		}
 		if len(f.parts) > MaxParts {
 			f.parts = f.parts[:MaxParts]
@@ -181,5 +182,8 @@ func (f *form) part(b []byte, cut bool) {
 	}
 	p := Part{Content: content, Truncated: cut}
 	f.headers(&p, head)
+	if !p.IsFile {
+		p.Content = whole(p.Content, cut)
+	}
 	f.parts = append(f.parts, p)
 }

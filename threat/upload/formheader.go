@@ -20,7 +20,7 @@ func (f *form) headers(p *Part, head []byte) {
 		head = rest
 		raw, value, found := strings.Cut(string(line), ":")
 		name := strings.ToLower(raw)
-		if !found || !isToken(raw) || seen[name] || strings.ContainsAny(value, "\r\n\x00") {
+		if !found || !isToken(raw) || seen[name] || strings.ContainsFunc(value, isControl) {
 			// Folded lines begin with a space, so their names are none.
 			f.sayOf(ruleFormHeader, line)
 		}
@@ -48,6 +48,9 @@ func (f *form) headers(p *Part, head []byte) {
 		f.sayOf(ruleFormEncoding, p.Content)
 	}
 }
+
+// isControl reports whether a character may not stand in a header's value.
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // contentType notes the type of a part. An encoding of a field's text is undone by some.
 func (f *form) contentType(p *Part, value string) {

@@ -45,7 +45,10 @@ func (x *inspection) serverScript() {
 	if text && wideOrder(b) != nil {
 		b = []byte(decodeText(b, false))
 	}
-	closed := bytes.LastIndex(b, []byte("%>"))
+	closed := -1 // where the last of ASP's tags ends
+	if text && bytes.Contains(b, []byte("<%")) {
+		closed = bytes.LastIndex(b, []byte("%>"))
+	}
 	for i := 0; ; i++ {
 		n := bytes.IndexByte(b[i:], '<')
 		if n < 0 {
@@ -125,9 +128,25 @@ func (x *inspection) polyglot() {
 			x.say(rulePolyglot, end, len(b))
 		}
 	}
-	if i := bytes.LastIndex(b, []byte("PK\x05\x06")); i >= 0 && directory(b, i) != nil {
+	if i := packedIn(b); i >= 0 {
 		x.say(rulePolyglot, i, len(b))
 	}
+}
+
+// packedIn finds the directory of an archive that anything stands around, as lenient readers of
+// archives do; -1 if there is none.
+func packedIn(b []byte) int {
+	from := max(0, len(b)-longestEnd)
+	at := bytes.LastIndex(b[from:], []byte("PK\x05\x06"))
+	if at < 0 || len(b)-from-at < 22 {
+		return -1
+	}
+	at += from
+	size := int64(binary.LittleEndian.Uint32(b[at+12:]))
+	if size > int64(at) || !bytes.HasPrefix(b[at-int(size):], []byte("PK\x01\x02")) {
+		return -1
+	}
+	return at - int(size)
 }
 
 // jpegEnd finds the end of a JPEG (ITU-T T.81, B.1.1.2): segments, and data in which 0xff

@@ -45,7 +45,7 @@ type inspection struct {
 	dst    []makerguard.Finding
 	first  int // of the file's findings in dst
 	kind   kind
-	budget int // bytes of trial inflation that are left
+	budget int  // bytes of trial inflation that are left
 	nested bool // the content was packed
 }
 

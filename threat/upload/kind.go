@@ -66,12 +66,12 @@ func isProgram(b []byte) bool {
 	case bytes.HasPrefix(b, []byte("\x7fELF")),
 		bytes.HasPrefix(b, []byte("\xfe\xed\xfa\xce")), bytes.HasPrefix(b, []byte("\xfe\xed\xfa\xcf")), // Mach-O
 		bytes.HasPrefix(b, []byte("\xce\xfa\xed\xfe")), bytes.HasPrefix(b, []byte("\xcf\xfa\xed\xfe")),
-		bytes.HasPrefix(b, []byte("\xca\xfe\xba\xbe")),                 // Java, and Mach-O for several processors
-		bytes.HasPrefix(b, []byte("dex\n03")),                          // Android
-		bytes.HasPrefix(b, []byte("\x00asm")),                          // WebAssembly
-		bytes.HasPrefix(b, []byte("L\x00\x00\x00\x01\x14\x02\x00")),    // a link of Windows
-		bytes.HasPrefix(b, []byte("ITSF\x03")),                         // compiled help
-		bytes.HasPrefix(b, []byte("!<arch>\n")):                        // libraries and Debian packages
+		bytes.HasPrefix(b, []byte("\xca\xfe\xba\xbe")),              // Java, and Mach-O for several processors
+		bytes.HasPrefix(b, []byte("dex\n03")),                       // Android
+		bytes.HasPrefix(b, []byte("\x00asm")),                       // WebAssembly
+		bytes.HasPrefix(b, []byte("L\x00\x00\x00\x01\x14\x02\x00")), // a link of Windows
+		bytes.HasPrefix(b, []byte("ITSF\x03")),                      // compiled help
+		bytes.HasPrefix(b, []byte("!<arch>\n")):                     // libraries and Debian packages
 		return true
 	}
 	return false

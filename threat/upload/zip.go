@@ -87,11 +87,14 @@ func (x *inspection) zip(b []byte) {
 	x.inflate(b, list)
 }
 
+// longestEnd is how long the record that ends an archive is with the longest comment.
+const longestEnd = 22 + 1<<16 - 1
+
 // endRecord finds the record that ends an archive (4.3.16), with a comment that reaches to the end of
 // the file; -1 if there is none, which is also so for a file that was cut off.
 func endRecord(b []byte) int {
-	const length, longest = 22, 22 + 1<<16 - 1
-	tail := b[max(0, len(b)-longest):]
+	const length = 22
+	tail := b[max(0, len(b)-longestEnd):]
 	i := bytes.LastIndex(tail, []byte("PK\x05\x06"))
 	if i < 0 || len(tail)-i < length || int(binary.LittleEndian.Uint16(tail[i+20:])) != len(tail)-i-length {
 		return -1
