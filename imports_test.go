@@ -37,7 +37,7 @@ var mayImport = map[string]string{
 	"ratelimit":     "",
 	"rbac":          "",
 	"score":         "",
-	"threat":        "audit internal/id",
+	"threat":        "audit internal/id threat/upload",
 	"threat/upload": "internal/imagefile",
 	"threat/eval":   "threat",
 	"vault":         "audit internal/strictjson",
