@@ -66,18 +66,18 @@ type Keys struct {
 
 // Config configures a Service.
 type Config struct {
-	Store   Store          // required
-	Sealer  Sealer         // required
-	Tokens  *token.Ring    // required
+	Store  Store       // required
+	Sealer Sealer      // required
+	Tokens *token.Ring // required
 	// RefreshKeys brings Tokens up to date when a token names a key it does not hold.
 	// Whoever sends such tokens decides how often it is called, so it must bound its work.
 	// Default none: such a token is not valid.
 	RefreshKeys func(context.Context) error
-	Keys    Keys           // required, at least one version of each
-	Audit   Recorder       // required
-	Threats ThreatRecorder // required
-	Policy  Policy         // required
-	Feed    Freshness      // required
+	Keys        Keys           // required, at least one version of each
+	Audit       Recorder       // required
+	Threats     ThreatRecorder // required
+	Policy      Policy         // required
+	Feed        Freshness      // required
 	// EmailKey normalises an e-mail address, as account.EmailKey does. Required.
 	EmailKey func(string) (string, error)
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/makerguard/makerguard"
+	"github.com/makerguard/makerguard/threat/upload"
 )
 
 // Rule describes one thing that a Detector can say of an input.
@@ -17,11 +18,15 @@ type Rule struct {
 	Description string // why it matters, for a person
 }
 
-// Rules lists everything a Detector can say, sorted by ID. The slice is the caller's.
+// Rules lists everything a Detector, and package upload about files, can say, sorted by ID. The
+// slice is the caller's.
 func Rules() []Rule {
 	list := make([]Rule, 0, len(catalogue))
 	for _, r := range catalogue {
 		list = append(list, Rule{ID: r.id, Type: voiceTypes[r.voice], Severity: r.severity, Paranoia: r.paranoia, Score: r.score, Description: r.why})
+	}
+	for _, r := range upload.Rules() {
+		list = append(list, Rule(r))
 	}
 	slices.SortFunc(list, func(a, b Rule) int { return strings.Compare(a.ID, b.ID) })
 	return list

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/makerguard/makerguard"
+	"github.com/makerguard/makerguard/threat/upload"
 )
 
 // A rule that is missing from the catalogue could be spoken but neither listed nor switched.
@@ -47,6 +48,7 @@ func TestRules_ListEveryRuleOfTheSource(t *testing.T) {
 			return true
 		})
 	}
+	written += len(upload.Rules()) // whose own tests hold them to be complete
 	if written != len(listed) {
 		t.Errorf("the source has %d rules, Rules() %d different ones", written, len(listed))
 	}

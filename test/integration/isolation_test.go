@@ -93,8 +93,10 @@ func TestIsolation_AnotherTenantsObjectsAreAbsent(t *testing.T) {
 		"/v1/admin/threats/{id}/exclusion":     {event, "evt_00000000000000000000000000000000"},
 		"/v1/usage/{meter}":                    {"", ""}, // names no object of anybody's
 	}
-	bodies := map[string]any{"/v1/admin/manufacturers/{id}/tier": m{"tier": "free"}, "/v1/admin/manufacturers/{id}/suspend": m{"reason": "x"},
-		"/v1/members/{id}": m{"role": "viewer"}, "/v1/admin/blocks/{id}": m{"reason": "x"}, "/v1/admin/threats/{id}/exclusion": m{"reason": "x"}}
+	bodies := map[string]any{
+		"/v1/admin/manufacturers/{id}/tier": m{"tier": "free"}, "/v1/admin/manufacturers/{id}/suspend": m{"reason": "x"},
+		"/v1/members/{id}": m{"role": "viewer"}, "/v1/admin/blocks/{id}": m{"reason": "x"}, "/v1/admin/threats/{id}/exclusion": m{"reason": "x"},
+	}
 	for _, e := range s.endpoints(t) {
 		if !strings.Contains(e.path, "{") {
 			continue
