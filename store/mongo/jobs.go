@@ -33,7 +33,7 @@ func fromJobDoc(d *jobDoc) makerguard.Job { return makerguard.Job(*d) }
 // CreateJob implements job.Store. That one of a kind runs at a time is what a partial
 // unique index is for.
 func (s *Store) CreateJob(ctx context.Context, j makerguard.Job) error {
-	return s.turns.do(ctx, string(j.Kind)+"/"+string(j.ManufacturerID), func() error {
+	return storeError("creating a job", s.turns.do(ctx, string(j.Kind)+"/"+string(j.ManufacturerID), func() error {
 		return untilDone(ctx, "creating a job", func() (bool, error) {
 			_, err := s.collection(jobs).InsertOne(ctx, jobDoc(j))
 			if duplicate(err) {
@@ -41,7 +41,7 @@ func (s *Store) CreateJob(ctx context.Context, j makerguard.Job) error {
 			}
 			return err == nil, err
 		})
-	})
+	}))
 }
 
 // Job implements job.Store.
