@@ -54,5 +54,5 @@ var catalogue = []*rule{
 	ruleSerialJava, ruleSerialPHP, ruleSerialPython, ruleSerialNet, ruleSerialNode, ruleSerialType, ruleSerialYAML,
 	ruleSQLComment, ruleSQLKeywords, ruleSQLQuote, ruleXSSTag, ruleNoSQLWord, ruleCommandWord, ruleCommandMark, ruleCodeMark, ruleRemoteLink,
 	ruleSSRFHost, ruleTemplateMark, ruleLDAPMark, ruleXXEReference, ruleCRLFLine, ruleJNDIMark, ruleProtoWord, ruleSerialPacked,
-	ruleMalformedNUL, ruleMalformedUTF8, ruleMalformedOverlong, ruleMalformedJSON, ruleMalformedKeys, ruleMalformedDepth,
+	ruleMalformedNUL, ruleMalformedUTF8, ruleMalformedOverlong, ruleMalformedJSON, ruleMalformedKeys, ruleMalformedDepth, ruleMalformedFlood,
 }

@@ -54,7 +54,7 @@ func (x *inspection) openTags() {
 			return
 		case hasPrefixFold(rest, "xml"):
 			t := strings.TrimLeft(rest[3:], " \t\r\n")
-			if !hasPrefixFold(t, "version") && !hasPrefixFold(t, "encoding") && !hasPrefixFold(t, "-") && t != "" && strings.ContainsAny(t, "(;:") {
+			if !hasPrefixFold(t, "version") && !hasPrefixFold(t, "encoding") && !hasPrefixFold(t, "-") && strings.ContainsAny(t[:min(len(t), maxCode)], "(;:") {
 				x.say(ruleCodeTag, i, len(s))
 				return
 			}

@@ -85,6 +85,9 @@ func (x *inspection) stringCall(i int) bool {
 	if s[i] == ']' && j == i+1 && linkTarget(s[j+1:]) {
 		return false
 	}
+	if !x.spend(2 * lookPrice) {
+		return false
+	}
 	// What is being called?
 	b := i
 	if s[i] == '\'' || s[i] == '"' {
@@ -111,8 +114,8 @@ func (x *inspection) stringCall(i int) bool {
 	}
 	// (x)('uname'): a call whose name is computed, with a literal command.
 	if s[i] == ')' && j+2 < len(s) && (s[j+1] == '\'' || s[j+1] == '"') && j == i+1 {
-		w := shellWordAt(s, j+2)
-		if w.fame() != unknownName && (strings.Contains(s[:i], "define(") || strings.ContainsAny(s[b:i], ".$[")) {
+		w := x.wordAt(j + 2)
+		if w.fame() != unknownName && (strings.Contains(s[max(0, i-maxCode):i], "define(") || strings.ContainsAny(s[b:i], ".$[")) {
 			x.say(ruleCodeCall, b, len(s))
 			return true
 		}
@@ -148,7 +151,7 @@ func (x *inspection) callAt(start, end int) bool {
 	switch s[j] {
 	case '(':
 		switch {
-		case inAnyCase(certainCalls, word) && (glued || strings.IndexByte(word, '_') > 0 || strings.IndexByte(s[j:], ')') == 1), x.family(word), trailing(word) && glued:
+		case inAnyCase(certainCalls, word) && (glued || strings.IndexByte(word, '_') > 0 || strings.HasPrefix(s[j:], "()")), x.family(word), trailing(word) && glued:
 			if !glued && strings.HasPrefix(word, "get_") || glued && strings.HasPrefix(s[j:], "()") && prosaic(s[:start]) && !strings.HasPrefix(s[j:], "();") {
 				return false // a text names the function
 			}
@@ -218,7 +221,7 @@ func (x *inspection) startsCommand(i int) bool {
 	if i >= len(s) || s[i] != '\'' && s[i] != '"' && s[i] != '`' {
 		return false
 	}
-	w := shellWordAt(s, i+1)
+	w := x.wordAt(i + 1)
 	return w.fame() != unknownName && w.end < len(s) && (isSpace(s[w.end]) || s[w.end] == s[i] || s[w.end] == '%' || w.end > 0 && s[w.end-1] == s[i])
 }
 
@@ -273,6 +276,6 @@ func codeString(s string, i int) bool {
 
 // commandArgument reports whether the argument of word at i is a command: system(whoami).
 func (x *inspection) commandArgument(word string, i int) bool {
-	w := shellWordAt(x.text, i)
+	w := x.wordAt(i)
 	return w.fame() >= terse && w.end < len(x.text) && x.text[w.end] == ')' && !equalFold(word, "print") && !equalFold(word, "key")
 }

@@ -132,17 +132,17 @@ func (x *inspection) chained(sep, i int) {
 	}
 	if i+1 < len(s) && s[i] == '.' {
 		// ./x and . /x run a file; .shell is a command of SQLite's shell.
-		if rest := s[i+1:]; (rest[0] == '/' || strings.HasPrefix(rest, " /") || strings.HasPrefix(rest, " ./")) && !strings.HasPrefix(rest, "//") && (sep == 0 || !prosaic(s[:sep]) && s[sep] != '\n') && strings.IndexByte(strings.TrimSpace(rest), ' ') < 2 {
+		if rest := s[i+1:]; (rest[0] == '/' || strings.HasPrefix(rest, " /") || strings.HasPrefix(rest, " ./")) && !strings.HasPrefix(rest, "//") && (sep == 0 || !prosaic(s[:sep]) && s[sep] != '\n') && strings.IndexByte(strings.TrimSpace(rest[:min(len(rest), maxLine)]), ' ') < 2 {
 			x.say(ruleCommandChain, sep, len(s))
 			return
 		}
-		dot := shellWordAt(s, skipSpace(s, i+1))
+		dot := x.wordAt(skipSpace(s, i+1))
 		if inAnyCase(dotCommands, string(dot.text[:dot.n])) {
 			x.say(ruleCommandChain, sep, len(s))
 		}
 		return
 	}
-	w := shellWordAt(s, i)
+	w := x.wordAt(i)
 	if w.n == 0 {
 		return
 	}
@@ -154,7 +154,7 @@ func (x *inspection) chained(sep, i int) {
 		if w.path && (strings.Contains(s[i:end], "bin/") || strings.HasPrefix(s[i:end], "/bin")) && strings.ContainsAny(s[i:min(len(s), end+4)], "?*") {
 			x.say(ruleCommandHidden, sep, len(s))
 		}
-		if n := i; w.n > 0 && f == unknownName && end < len(s) && s[end] == '=' && s[sep] != '&' && strings.IndexByte(s[n:], ';') > 0 && strings.IndexByte(s[end:], '$') > 0 {
+		if n := i; w.n > 0 && f == unknownName && end < len(s) && s[end] == '=' && s[sep] != '&' && strings.IndexByte(s[n:min(len(s), n+maxLine)], ';') > 0 && strings.IndexByte(s[end:min(len(s), end+maxLine)], '$') > 0 {
 			x.say(ruleCommandHidden, sep, len(s))
 		}
 		return
@@ -228,7 +228,7 @@ func globbed(s string) bool {
 
 // commandLine reports whether the value starts with a command and its options.
 func (x *inspection) commandLine() bool {
-	w := shellWordAt(x.text, 0)
+	w := x.wordAt(0)
 	return w.fame() != unknownName && x.argument(w.end) >= flagArgument
 }
 
@@ -239,7 +239,7 @@ func (x *inspection) startCommand() {
 	for i < len(s) && (isSpace(s[i]) || s[i] == '"' || s[i] == '\'' || s[i] == '@') {
 		i++
 	}
-	w := shellWordAt(s, i)
+	w := x.wordAt(i)
 	f := w.fame()
 	if f == unknownName || w.path {
 		return

@@ -21,7 +21,7 @@ func (x *inspection) backquote(i int) {
 		}
 		return
 	}
-	w := shellWordAt(s, i+1+len(body)-len(strings.TrimLeft(body, " ")))
+	w := x.wordAt(i + 1 + len(body) - len(strings.TrimLeft(body, " ")))
 	f := w.fame()
 	known := f != unknownName && w.end <= i+1+end
 	if !known && !strings.Contains(body, "$IFS") && !strings.Contains(body, "${") {
@@ -61,7 +61,7 @@ func (x *inspection) dollar(i int) {
 		for j < len(rest) && (isSpace(rest[j]) || rest[j] == '`' || rest[j] == '"' || rest[j] == '\'') {
 			j++
 		}
-		w := shellWordAt(s, i+1+j)
+		w := x.wordAt(i + 1 + j)
 		closed := strings.IndexByte(rest[:min(len(rest), 512)], ')') > 0
 		jquery := j > 1 && w.fame() == unknownName || w.is("document") || w.is("this") || w.is("window") || w.is("function")
 		if w.n > 0 && closed && !jquery && (w.fame() != unknownName || !capital(s[i+1+j]) && !isDigit(s[i+1+j]) && !prosaic(s[:i])) {
@@ -77,7 +77,7 @@ func (x *inspection) dollar(i int) {
 		for b > 0 && i-b < maxKey && isLetter(s[b-1]) {
 			b--
 		}
-		if w := shellWordAt(s, b); w.fame() != unknownName {
+		if w := x.wordAt(b); w.fame() != unknownName {
 			x.say(ruleCommandHidden, b, len(s))
 		}
 	case rest != "" && isLetter(rest[0]) && i > 0 && (s[i-1] == ';' || s[i-1] == '|' || s[i-1] == '&'):
@@ -96,14 +96,19 @@ var cmdlets = [...]string{"invoke-expression", "invoke-webrequest", "invoke-rest
 
 // cmdlet finds PowerShell's own commands, which need no separator to give themselves away.
 func (x *inspection) cmdlet() {
-	for _, c := range cmdlets {
-		i := indexFold(x.text, c)
-		if i < 0 || i > 0 && isWordByte(x.text[i-1]) {
+	s := x.text
+	for i := range len(s) {
+		if s[i]|0x20 != 'i' && s[i] != '|' || i > 0 && isWordByte(s[i-1]) {
 			continue
 		}
-		if rest := x.text[i+len(c):]; rest != "" && (c[len(c)-1] != 'x' || rest[0] == ' ' || len(rest) == 0) && !prosaic(x.text[:i]) {
-			x.say(ruleCommandShell, i, len(x.text))
-			return
+		for _, c := range cmdlets {
+			if !hasPrefixFold(s[i:], c) {
+				continue
+			}
+			if rest := s[i+len(c):]; rest != "" && (c[len(c)-1] != 'x' || rest[0] == ' ') && !prosaic(s[:i]) {
+				x.say(ruleCommandShell, i, len(s))
+				return
+			}
 		}
 	}
 }
@@ -150,7 +155,7 @@ func (x *inspection) redirection(i int) {
 		for b < i && isSpace(s[b]) {
 			b++
 		}
-		if w := shellWordAt(s, b); w.fame() != unknownName {
+		if w := x.wordAt(b); w.fame() != unknownName {
 			x.say(ruleCommandShell, b, len(s))
 		}
 	case strings.HasPrefix(rest, "<()"):
@@ -158,7 +163,7 @@ func (x *inspection) redirection(i int) {
 			x.say(ruleCommandHidden, i, len(s))
 		}
 	case strings.HasPrefix(rest, "<("), strings.HasPrefix(rest, ">("):
-		w := shellWordAt(s, i+2)
+		w := x.wordAt(i + 2)
 		if w.fame() != unknownName && strings.IndexByte(rest[:min(len(rest), 256)], ')') > 0 {
 			x.say(ruleCommandSubst, i, len(s))
 		}
@@ -178,11 +183,12 @@ func (x *inspection) binary(i int) {
 		if !strings.HasPrefix(rest, dir) {
 			continue
 		}
+		x.spend(lookPrice)
 		if dir[1] == 'd' {
 			x.say(ruleCommandShell, i, len(s))
 			return
 		}
-		w := shellWordAt(s, i)
+		w := x.wordAt(i)
 		f := w.fame()
 		if f == unknownName {
 			return
@@ -206,23 +212,19 @@ func (x *inspection) percentLoop(i int) {
 		return
 	}
 	if s[i+1] == 'x' && strings.IndexByte("({[", s[i+2]) >= 0 { // Ruby's %x(id)
-		if w := shellWordAt(s, i+3); w.fame() != unknownName {
+		if w := x.wordAt(i + 3); w.fame() != unknownName {
 			x.say(ruleCommandSubst, i, len(s))
 			return
 		}
 	}
 	for _, v := range [...]string{"%systemroot%", "%systemdrive%", "%windir%", "%comspec%", "%appdata%", "%userprofile%", "%programfiles%"} {
-		if hasPrefixFold(s[i:], v) && (i > 0 && strings.ContainsAny(s[:i], "|&;") || i+len(v) < len(s) && (s[i+len(v)] == '\\' || s[i+len(v)] == ':')) {
+		if hasPrefixFold(s[i:], v) && (i > 0 && strings.ContainsAny(s[max(0, i-maxLine):i], "|&;") || i+len(v) < len(s) && (s[i+len(v)] == '\\' || s[i+len(v)] == ':')) {
 			x.say(ruleCommandShell, i, len(s))
 			return
 		}
 	}
-	b := strings.TrimRight(s[max(0, i-40):i], " \t%")
-	if k := indexFold(b, "for"); k < 0 {
-		return
-	}
 	rest := s[i:min(len(s), i+24)]
-	if n := indexFold(rest, " in"); n > 0 && n < 12 && indexFold(s[i:min(len(s), i+512)], "do ") > 0 && strings.IndexByte(rest, '(') > 0 {
+	if n := indexFold(rest, " in"); n > 0 && n < 12 && indexFold(s[max(0, i-40):i], "for") >= 0 && indexFold(s[i:min(len(s), i+512)], "do ") > 0 && strings.IndexByte(rest, '(') > 0 {
 		x.say(ruleCommandLoop, max(0, i-4), len(s))
 	}
 }

@@ -58,6 +58,7 @@ type shellWord struct {
 const (
 	maxShellWord = 128
 	maxGap       = 32
+	maxLine      = 512 // of a command with its arguments
 )
 
 // shellWordAt reads the word at i.
@@ -124,6 +125,19 @@ func shellWordAt(s string, i int) shellWord {
 	}
 	w.end = i
 	return w
+}
+
+// wordAt reads the word of a shell at i in the view. The words of a text seldom overlap; one
+// whose words do, so that reading them takes many times its length, is a finding by itself.
+func (x *inspection) wordAt(i int) shellWord {
+	if i >= len(x.text) || !x.spend(0) {
+		return shellWord{end: i}
+	}
+	if i != x.wordStart {
+		x.word, x.wordStart = shellWordAt(x.text, i), i
+		x.spend(x.word.end - i)
+	}
+	return x.word
 }
 
 // closes returns where the quote at i is closed within a word, -1 if it is not.

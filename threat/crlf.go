@@ -29,6 +29,11 @@ func (x *inspection) crlf() {
 	if !x.has(markLine) {
 		return
 	}
+	spaced := strings.IndexByte(s, ' ') // where the first space is
+	if spaced < 0 {
+		spaced = len(s)
+	}
+	few := strings.Count(s, "\n") <= 3
 	hidden := x.layer > 0 && !strings.ContainsAny(x.views[0], "\r\n")
 	for i := 0; i < len(s) && !x.sure(voiceCRLF); i++ {
 		if s[i] != '\n' && s[i] != '\r' {
@@ -65,12 +70,12 @@ func (x *inspection) crlf() {
 			return
 		}
 		switch {
-		case hidden && x.loc == makerguard.InQuery && (at == 0 || i+1 == at+2 && s[at] == '\r' && !strings.ContainsAny(s[:at], " ")) && strings.Count(s, "\n") <= 3:
+		case hidden && x.loc == makerguard.InQuery && (at == 0 || i+1 == at+2 && s[at] == '\r' && spaced >= at) && few:
 			// Hidden once more than the place asks for, and not a text of several lines.
 			x.say(ruleCRLFEncoded, at, len(s))
 		case x.singleLine() && x.loc != makerguard.InQuery:
 			x.say(ruleCRLFBare, at, len(s))
-		case x.loc == makerguard.InQuery && s[at] == '\r' && n < len(rest) && n > 0 && rest[n] == '=' && !strings.ContainsAny(s[:at], " "):
+		case x.loc == makerguard.InQuery && s[at] == '\r' && n < len(rest) && n > 0 && rest[n] == '=' && spaced >= at:
 			x.say(ruleCRLFBare, at, len(s))
 		case strings.HasPrefix(rest, "<") && s[at] == '\r' && (hasPrefixFold(rest, "<script") || hasPrefixFold(rest, "<html")):
 			x.say(ruleCRLFResponse, at, len(s))

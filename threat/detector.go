@@ -64,6 +64,7 @@ func (d *Detector) inspect(dst []makerguard.Finding, in Input, key bool) []maker
 	x := d.pool.Get().(*inspection)
 	x.text, x.marks, x.loc, x.kind, x.paranoia = in.Value, m, in.Location, in.Kind, d.paranoia
 	x.views[0], x.name = in.Value, in.Name
+	x.budget, x.effort = allowance(len(in.Value))
 	if key {
 		x.name = ""
 		x.key(in.Value)

@@ -69,10 +69,19 @@ type inspection struct {
 
 	spoken bool // found holds something
 	found  [voices]hit
-	points []point  // of text
-	budget int      // bytes of lookahead that are left, see sqlLexer
-	sql    sqlJudge // kept here so that it costs no allocation
+	points []point // of text
+	budget int     // bytes of lookahead that are left to the lexer of SQL, see sqlLexer
+	effort int     // and to all other voices together, see spend
+
+	wordStart int       // where the word of a shell that was read last begins
+	word      shellWord // that word
+	memo      sqlMemo
+	sql       sqlJudge // kept here so that it costs no allocation
 }
+
+// allowance returns how many bytes of lookahead a value of n bytes is worth, in all its layers
+// together: to the lexer of SQL and to the other voices. Ordinary texts take less than their length.
+func allowance(n int) (sql, others int) { return 24*n + 16384, 8*n + 8192 }
 
 // reset makes x ready for another value. Values vary and rarely hold anything, so only what was
 // used is cleared.
@@ -124,8 +133,24 @@ func (x *inspection) sure(v voice) bool {
 func (x *inspection) read(text string, m marks, layer int) {
 	x.text, x.marks, x.layer = text, m, layer
 	x.views[layer] = text
+	x.wordStart = -1
 	x.points = index(x.points[:0], text)
 	x.speak()
+}
+
+// lookPrice is what it costs to look at a place in depth, in bytes of lookahead.
+const lookPrice = 32
+
+// spend takes n bytes of lookahead from what the value is worth, and reports whether anything is
+// left. A value that asks for more is packed with syntax, which is a finding: nobody hides an attack in
+// noise that is too expensive to be read.
+func (x *inspection) spend(n int) bool {
+	x.effort -= n
+	if x.effort > 0 {
+		return true
+	}
+	x.say(ruleMalformedFlood, 0, len(x.text))
+	return false
 }
 
 // has reports whether the view holds any of m.

@@ -18,6 +18,10 @@ func (x *inspection) jndi() {
 		return
 	}
 	s := x.text
+	named := indexFold(s, "jndi:") >= 0
+	if i := indexFold(s, "{jndi:"); i >= 0 {
+		x.say(ruleJNDI, i, len(s))
+	}
 	for i := 0; i+1 < len(s) && !x.sure(voiceJNDI); i++ {
 		if s[i] != '$' {
 			continue
@@ -28,6 +32,9 @@ func (x *inspection) jndi() {
 		}
 		if b >= len(s) || s[b] != '{' {
 			continue
+		}
+		if !x.spend(lookPrice) {
+			return
 		}
 		rest := s[b+1 : min(len(s), b+256)]
 		for _, w := range [...]string{"jndi:", "env:", "sys:", "lower:", "upper:", "ctx:", "java:", "main:", "::-", ":-", "date:", "bundle:", "log4j:", "docker:", "k8s:", "web:", "marker:", "base64:", "script:", "dns:", "url:", "hostname}", "jndi", "const:", "file:"} {
@@ -41,13 +48,10 @@ func (x *inspection) jndi() {
 				x.say(ruleJNDINested, i, len(s))
 			}
 		}
-		if strings.HasPrefix(rest, "${") || strings.HasPrefix(rest, ":") && indexFold(s[b:], "jndi:") > 0 {
-			if indexFold(rest, "://") > 0 || strings.Contains(rest, ":-") || strings.Contains(rest, "lower:") {
+		if strings.HasPrefix(rest, "${") || named && strings.HasPrefix(rest, ":") {
+			if x.spend(len(rest)); indexFold(rest, "://") > 0 || strings.Contains(rest, ":-") || strings.Contains(rest, "lower:") {
 				x.say(ruleJNDINested, i, len(s))
 			}
 		}
-	}
-	if i := indexFold(s, "{jndi:"); i >= 0 {
-		x.say(ruleJNDI, i, len(s))
 	}
 }

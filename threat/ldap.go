@@ -21,17 +21,24 @@ func (x *inspection) ldap() {
 		x.say(ruleLDAPEscape, 0, len(s)) // nothing but what a filter is made of
 		return
 	}
-	judged := 0 // a filter has a few parts; whoever sends more gets no more work out of us
+	judged := 0 // a filter has a few parts
+	until := 0  // where the run of closing parentheses and operators ends that was skipped last
+	opens := false
 	for _, p := range x.points {
 		i := int(p.pos)
 		if p.word != 0 {
 			continue
 		}
-		if judged == 64 {
+		if judged == maxFilters {
+			x.say(ruleMalformedFlood, i, len(s))
 			return
 		}
+		if s[i] == ')' && i >= until {
+			until = skipFilter(s, i+1)
+			opens = opensFilter(s[until:])
+		}
 		switch {
-		case s[i] == ')' && opensFilter(s[skipFilter(s, i+1):]),
+		case s[i] == ')' && opens,
 			s[i] == '*' && strings.HasPrefix(s[i+1:], "(|("), s[i] == '*' && strings.HasPrefix(s[i+1:], "))") && i < 8 && strings.HasPrefix(s[i+1:], "))%00"):
 			judged++
 			if unbalanced(s, i) {
@@ -47,6 +54,9 @@ func (x *inspection) ldap() {
 		}
 	}
 }
+
+// maxFilters is how many parts of a filter are judged; no application has a fraction of them.
+const maxFilters = 1024
 
 // skipFilter skips parentheses that close and operators between filters.
 func skipFilter(s string, i int) int {

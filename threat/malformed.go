@@ -13,6 +13,7 @@ var (
 	ruleMalformedOverlong = &rule{voiceMalformed, "malformed.overlong", makerguard.SeverityHigh, 1, 5, "An ASCII character in more bytes than it needs, to pass a filter."}
 	ruleMalformedJSON     = &rule{voiceMalformed, "malformed.json", makerguard.SeverityLow, 1, 5, "Text that is not JSON, which lenient readers may still take."}
 	ruleMalformedKeys     = &rule{voiceMalformed, "malformed.duplicate_key", makerguard.SeverityMedium, 1, 5, "A key stands twice in one object; readers differ in which of them they take."}
+	ruleMalformedFlood    = &rule{voiceMalformed, "malformed.flood", makerguard.SeverityMedium, 1, 5, "The text is packed with pieces of syntax beyond what can be judged."}
 	ruleMalformedDepth    = &rule{voiceMalformed, "malformed.depth", makerguard.SeverityMedium, 1, 5, "JSON nested deeper than 32 levels, to exhaust its reader."}
 )
 

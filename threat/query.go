@@ -46,8 +46,18 @@ func (d *Detector) InspectCookie(dst []makerguard.Finding, header string) []make
 	return dst
 }
 
+// maxPairs is how many pairs are read; applications send dozens. What follows is a text.
+const maxPairs = 4096
+
+// manyFindings decide over a request; nobody gets more work out of the detector for more of them.
+const manyFindings = 256
+
 func (d *Detector) pairs(dst []makerguard.Finding, s string, loc makerguard.Location) []makerguard.Finding {
-	for start := 0; start < len(s); {
+	before := len(dst)
+	for start, n := 0, 0; start < len(s) && len(dst)-before < manyFindings; n++ {
+		if n == maxPairs {
+			return d.flood(dst, s, start, loc)
+		}
 		pair, _, _ := strings.Cut(s[start:], "&")
 		raw, value, _ := strings.Cut(pair, "=")
 		name := unescape(raw)
@@ -56,6 +66,19 @@ func (d *Detector) pairs(dst []makerguard.Finding, s string, loc makerguard.Loca
 		start += len(pair) + 1
 	}
 	return dst
+}
+
+// flood reports that there are too many pairs, and inspects those from start on as one text.
+func (d *Detector) flood(dst []makerguard.Finding, s string, start int, loc makerguard.Location) []makerguard.Finding {
+	before := len(dst)
+	x := inspection{text: s[start:], loc: loc, paranoia: d.paranoia}
+	x.views[0] = x.text
+	x.say(ruleMalformedFlood, 0, len(x.text))
+	dst = d.judge(dst, &x, "", "")
+	for i := before; i < len(dst); i++ {
+		dst[i].Offset += start
+	}
+	return d.part(dst, "", s[start:], start, loc, false)
 }
 
 // part inspects the name or the value of a pair, which stands in the query string at start.

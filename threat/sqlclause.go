@@ -59,7 +59,7 @@ func (j *sqlJudge) clause(text string, start, end int) {
 			}
 		}
 	case "from":
-		if pre == afterClose && strings.IndexByte(j.text[:start], ')') <= 8 {
+		if pre == afterClose && strings.IndexByte(j.text[:min(start, 9)], ')') >= 0 {
 			n := *l
 			j.object(&n)
 			if w := n.next(); w.class == clause && equalFold(j.text[w.start:w.end], "where") && j.condition(n).by != notCompared {
@@ -71,6 +71,9 @@ func (j *sqlJudge) clause(text string, start, end int) {
 		}
 	case "as":
 		// A value that begins by closing the query's parenthesis.
+		if start > maxSQLToken {
+			return
+		}
 		if head := strings.TrimLeft(j.text[:start], " "); head == "" || head[0] != ')' && head[0] != '`' || len(head) > 3 {
 			return
 		}
@@ -237,7 +240,7 @@ func (j *sqlJudge) variable(pos int) {
 		"version", "version_compile_os", "hostname", "datadir", "basedir", "servername", "global",
 		"session", "microsoftversion", "identity", "language", "langid", "spid", "tmpdir", "max_connections", "secure_file_priv", "plugin_dir", "sql_mode",
 	} {
-		if equalFold(name, v) || strings.HasPrefix(strings.ToLower(name), v+".") {
+		if hasPrefixFold(name, v) && (len(name) == len(v) || name[len(v)] == '.') {
 			j.x.say(ruleSQLSystem, t.start, l.pos)
 			return
 		}

@@ -39,7 +39,7 @@ func (x *inspection) sqli() {
 	if !x.has(sqlGate) && !(x.has(markLogic) && (x.has(sqlOperators) || len(x.text) < 32)) {
 		return
 	}
-	x.budget = 64*len(x.text) + 4096
+	x.memo.view++
 	x.sql = sqlJudge{x: x, text: x.text, budget: &x.budget}
 	x.sql.expression()
 	x.sql.walk()
@@ -86,7 +86,7 @@ func (j *sqlJudge) expression() {
 }
 
 func (j *sqlJudge) at(pos int) *sqlLexer {
-	return &sqlLexer{text: j.text, pos: pos, budget: j.budget}
+	return &sqlLexer{text: j.text, pos: pos, budget: j.budget, memo: &j.x.memo}
 }
 
 // walk visits every place where an injection can begin, until one is certain.
@@ -282,7 +282,7 @@ var continues = set("where", "limit", "order", "group", "having", "into", "proce
 // note tells a comment that only cuts off the query from one that says something.
 func (j *sqlJudge) note(t sqlToken) ending {
 	letters := 0
-	for i := t.start; i < t.end; i++ {
+	for i := t.start; i < t.end && letters <= 8; i++ {
 		if isWordByte(j.text[i]) {
 			letters++
 		}

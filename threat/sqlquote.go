@@ -30,6 +30,9 @@ func (j *sqlJudge) quote(pos int, count *int) {
 		j.x.say(ruleSQLTruncate, pos, len(j.text))
 		return
 	}
+	if !continuesQuote(t) {
+		return
+	}
 	if t.glued && closed == 0 && j.quotedWord(pos, here, q) {
 		return
 	}
@@ -92,6 +95,21 @@ func (j *sqlJudge) quote(pos int, count *int) {
 			}
 		}
 	}
+}
+
+// continuesQuote reports whether t is something that the SQL behind a quote may go on with. Mostly it
+// is a word of the text, and there is no need to look further.
+func continuesQuote(t sqlToken) bool {
+	switch t.kind {
+	case sqlEnd, sqlComment, sqlSemi, sqlLogic, sqlCompare, sqlArith, sqlCast, sqlComma:
+		return true
+	case sqlWord:
+		switch t.class {
+		case logic, match, in, between, is, negation, arith, clause:
+			return true
+		}
+	}
+	return false
 }
 
 // quotedWord reports whether the quote at pos opens a quoted operator, as in: the "LIKE" stamp.

@@ -48,7 +48,29 @@ type sqlLexer struct {
 	comments int  // comments skipped so far
 	code     bool // inside "/*!", whose end is to be skipped
 	budget   *int // bytes that may still be read; shared by all copies
+	memo     *sqlMemo
 }
+
+// sqlMemo remembers the long tokens of a view. The same string or comment is looked ahead at from many
+// places before it, and again for every peek.
+type sqlMemo struct {
+	view    int // counts the views; what was remembered of another one is void
+	entries [64]struct {
+		view, pos int
+		code      bool
+		token     sqlToken
+		after     struct {
+			pos, comments int
+			code          bool
+		}
+	}
+}
+
+// tokenPrice is what a token costs beside its bytes, in bytes.
+const tokenPrice = 16
+
+// minRemembered is how long a token, with what is skipped before it, must be to be remembered.
+const minRemembered = 16
 
 // skip passes over white space and bracketed comments.
 func (l *sqlLexer) skip() {
@@ -114,10 +136,32 @@ func (l *sqlLexer) peek() sqlToken {
 
 // next returns the next token, sqlEnd for ever behind the last one.
 func (l *sqlLexer) next() sqlToken {
+	if *l.budget <= 0 {
+		return sqlToken{start: l.pos, end: l.pos, glued: true}
+	}
+	before, code, comments := l.pos, l.code, l.comments
+	known := &l.memo.entries[before%len(l.memo.entries)]
+	if known.view == l.memo.view && known.pos == before && known.code == code {
+		l.pos, l.code = known.after.pos, known.after.code
+		l.comments += known.after.comments
+		*l.budget -= tokenPrice
+		return known.token
+	}
+	t := l.read()
+	*l.budget -= min(l.pos-before, maxSQLToken) + tokenPrice // what nothing ends counts as reaching to the end of the text, but is not read
+	if l.pos-before >= minRemembered {
+		known.view, known.pos, known.code, known.token = l.memo.view, before, code, t
+		known.after.pos, known.after.code, known.after.comments = l.pos, l.code, l.comments-comments
+	}
+	return t
+}
+
+// read reads the next token.
+func (l *sqlLexer) read() sqlToken {
 	before := l.pos
 	l.skip()
 	t := sqlToken{start: l.pos, end: l.pos, glued: l.pos == before}
-	if l.pos >= len(l.text) || *l.budget <= 0 {
+	if l.pos >= len(l.text) {
 		return t
 	}
 	c := l.text[l.pos]
@@ -152,7 +196,6 @@ func (l *sqlLexer) next() sqlToken {
 		t.kind = l.operator(c)
 	}
 	t.end = l.pos
-	*l.budget -= l.pos - before
 	return t
 }
 
@@ -185,10 +228,8 @@ func (l *sqlLexer) number() {
 // quoted reads a string and reports whether it ends.
 func (l *sqlLexer) quoted(q byte) bool {
 	l.pos++
-	for n := 0; n < maxSQLToken; n++ {
-		switch c := l.at(0); {
-		case l.pos >= len(l.text):
-			return false
+	for n := 0; n < maxSQLToken && l.pos < len(l.text); n++ {
+		switch c := l.text[l.pos]; {
 		case c == '\\' && l.pos+1 < len(l.text):
 			l.pos += 2
 		case c == q && l.at(1) == q:

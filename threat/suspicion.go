@@ -149,7 +149,7 @@ func (x *inspection) suspectCommand(i int) {
 		return
 	}
 	n := skipSpace(s, i+1)
-	w := shellWordAt(s, n)
+	w := x.wordAt(n)
 	if f := w.fame(); f >= terse && (w.end == len(s) || s[w.end] != '=') && n < len(s) && !capital(s[n]) {
 		x.say(ruleCommandWord, i, len(s))
 	}

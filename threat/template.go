@@ -23,7 +23,7 @@ func (x *inspection) template() {
 		return
 	}
 	s := x.text
-	until := 0
+	until, plain := 0, 0
 	for _, p := range x.points {
 		i := int(p.pos)
 		if p.word != 0 || i < until || i+1 >= len(s) {
@@ -41,8 +41,12 @@ func (x *inspection) template() {
 		case c == '{' && (strings.HasPrefix(s[i:], "{php") || strings.HasPrefix(s[i:], "{/php}") || strings.HasPrefix(s[i:], "{system(") || strings.HasPrefix(s[i:], "{Smarty") || strings.HasPrefix(s[i:], "{self::") || strings.HasPrefix(s[i:], "{include ") || strings.HasPrefix(s[i:], "{$smarty") || strings.HasPrefix(s[i:], "{math equation") || strings.HasPrefix(s[i:], "{fetch file")):
 			x.say(ruleTemplateTag, i, len(s))
 		case c == '%' && d == '{':
-			if end := strings.IndexByte(s[i:min(len(s), i+maxExpression)], '}'); end > 0 && strings.ContainsAny(s[i:i+end], "#@*+(=") {
-				until = x.expression(i, i+2, "}")
+			if end := strings.IndexByte(s[i:min(len(s), i+maxExpression)], '}'); i >= plain && end > 0 {
+				if strings.ContainsAny(s[i:i+end], "#@*+(=") {
+					until = x.expression(i, i+2, "}")
+				} else {
+					plain = i + end // of what begins in between
+				}
 			}
 		case c == '@' && d == '{' && strings.IndexByte(s[i:min(len(s), i+maxExpression)], ';') > 0:
 			x.say(ruleTemplateExpression, i, len(s))
@@ -65,16 +69,29 @@ func (x *inspection) template() {
 				}
 			}
 		case c == '@' && d == '(' && (i == 0 || !isWordByte(s[i-1])):
-			if end := strings.IndexByte(s[i:min(len(s), i+maxExpression)], ')'); end > 0 && computes(s[i+2:i+end]) {
-				x.say(ruleTemplateExpression, i, i+end)
-			}
+			until = x.calculation(i, "@(", ")")
 		case c == '[' && d == '[':
-			if end := strings.Index(s[i:min(len(s), i+maxExpression)], "]]"); end > 0 && computes(s[i+2:i+end]) {
-				x.say(ruleTemplateExpression, i, i+end)
-			}
+			until = x.calculation(i, "[[", "]]")
 		}
 	}
 	x.dunder()
+}
+
+// calculation judges what stands between delimiters that text has as well; the opening one is at
+// pos. Of openings before one closing delimiter the outermost and the innermost are judged. It
+// returns where to go on reading.
+func (x *inspection) calculation(pos int, opening, closing string) int {
+	body := x.text[pos+len(opening) : min(len(x.text), pos+maxExpression)]
+	end := strings.Index(body, closing)
+	if end < 0 {
+		return pos
+	}
+	body = body[:end]
+	inner := body[strings.LastIndex(body, opening)+1:]
+	if computes(body) || len(inner) < len(body) && computes(inner[len(opening)-1:]) {
+		x.say(ruleTemplateExpression, pos, pos+len(opening)+end)
+	}
+	return pos + len(opening) + end
 }
 
 // expression judges what stands between delimiters, from start on; the opening one is at pos. It
@@ -195,16 +212,33 @@ func number10(s string) bool {
 	return true
 }
 
-// walks reports whether t reaches for what runs code in some engine.
-func walks(t string) bool {
+// reaches are what runs code in some engine, by their first letters. Those in anchored do only
+// at the start of an expression.
+var reaches = func() (index [256][]string) {
 	for _, w := range [...]string{
 		"__class__", "__globals__", "__init__", "__mro__", "__base", "__subclasses__", "__import__", "__builtins__",
 		"getclass", "forname(", "runtime", "classloader", ".class.", "getresource", "processbuilder", "execute", "popen(", "os.system",
 		"constructor", "_self.", "self.", "template.", "_context", "passthru", "getattribute", "scriptengine", "mro()", "subclasses()",
 		"|attr(", "registerundefined", "java.", "system(", "t(java", "request.", "@java", "new ", ".env", "file(", "ognl", "springframework", "process.", "require(", "import(", "pagecontext", "dwf.", "freemarker", "class.",
 	} {
-		if indexFold(t, w) >= 0 && (w != "self." && w != "class." && w != "new " && w != "request." && w != "template." && w != "process." || strings.HasPrefix(t, w)) {
-			return true
+		index[w[0]] = append(index[w[0]], w)
+	}
+	return index
+}()
+
+var anchored = set("self.", "class.", "new ", "request.", "template.", "process.")
+
+// walks reports whether t reaches for what runs code in some engine.
+func walks(t string) bool {
+	for i := range len(t) {
+		c := t[i]
+		if l := lower[c]; l != 0 {
+			c = l
+		}
+		for _, w := range reaches[c] {
+			if hasPrefixFold(t[i:], w) && (i == 0 && strings.HasPrefix(t, w) || !anchored[w]) {
+				return true
+			}
 		}
 	}
 	return false

@@ -189,6 +189,7 @@ func systemFile(path string) bool {
 // files looks for files that only an attacker asks for.
 func (x *inspection) files() {
 	s := x.text
+	climbs, spaces := strings.Contains(s, "../"), strings.Count(s, " ")
 	for i := 0; i < len(s); i++ {
 		if !separator(s[i]) && i != 0 {
 			continue
@@ -204,7 +205,7 @@ func (x *inspection) files() {
 		first := s[k] | 0x20
 		for _, f := range secretIndex[first] {
 			if pathPrefix(s[i:], f, i == 0) {
-				if x.prose(i) {
+				if !climbs && x.prose(i, spaces) {
 					x.say(ruleTraversalNamed, i, len(s))
 					continue
 				}
@@ -238,13 +239,13 @@ func (x *inspection) files() {
 }
 
 // prose reports whether the path at i stands in a sentence: a manual names files, and Markdown
-// sets them in backquotes.
-func (x *inspection) prose(i int) bool {
+// sets them in backquotes. The view holds so many spaces.
+func (x *inspection) prose(i, spaces int) bool {
 	s := x.text
-	if i == 0 || s[i-1] != ' ' && s[i-1] != '`' || strings.Contains(s, "../") {
+	if i == 0 || s[i-1] != ' ' && s[i-1] != '`' {
 		return false
 	}
-	return strings.Count(s[max(0, i-200):i], " ") >= 3 && !strings.ContainsAny(s, ";|&$<>") || s[i-1] == '`' && strings.Count(s, " ") > 4
+	return strings.Count(s[max(0, i-200):i], " ") >= 3 && !x.has(markSemi|markPipe|markAmp|markDollar|markLess|markGreater) || s[i-1] == '`' && spaces > 4
 }
 
 // wholePath reports whether the value is nothing but a path, as a parameter for a file is. The

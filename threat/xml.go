@@ -21,6 +21,7 @@ func (x *inspection) xxe() {
 		return
 	}
 	s := x.text
+	includes := strings.Contains(s, "XInclude\"")
 	for i := 0; i < len(s) && !x.sure(voiceXXE); i++ {
 		lt := strings.IndexByte(s[i:], '<')
 		if lt < 0 {
@@ -33,7 +34,7 @@ func (x *inspection) xxe() {
 			x.say(ruleXXEEntity, i, len(s))
 		case hasPrefixFold(rest, "!doctype"):
 			t := rest[len("!doctype"):]
-			if end := strings.IndexByte(t, '>'); end >= 0 {
+			if end := strings.IndexAny(t, "<>"); end >= 0 {
 				t = t[:end]
 			}
 			// <!DOCTYPE html PUBLIC "-//W3C//..."> is how pages began.
@@ -42,7 +43,7 @@ func (x *inspection) xxe() {
 			}
 		case hasPrefixFold(rest, "xi:include"), hasPrefixFold(rest, "?xml-stylesheet"), hasPrefixFold(rest, "xsl:include"), hasPrefixFold(rest, "xsl:import"), hasPrefixFold(rest, "xsl:value-of select=\"system-property"), hasPrefixFold(rest, "xsl:value-of select=\"document("):
 			x.say(ruleXXEInclude, i, len(s))
-		case strings.Contains(rest[:min(len(rest), 400)], "XInclude\"") && strings.Contains(rest, "href"):
+		case includes && strings.Contains(rest[:min(len(rest), 400)], "XInclude\"") && strings.Contains(rest, "href"):
 			x.say(ruleXXEInclude, i, len(s))
 		case hasPrefixFold(rest, "![cdata[<!doctype"), hasPrefixFold(rest, "java ") && strings.Contains(rest, "class="), hasPrefixFold(rest, "object-stream>"), hasPrefixFold(rest, "dynamic-proxy>"):
 			x.say(ruleXMLNested, i, len(s))

@@ -80,6 +80,9 @@ func (x *inspection) tags() {
 
 // tag judges the tag that may start at pos.
 func (x *inspection) tag(pos int) {
+	if !x.spend(lookPrice) {
+		return
+	}
 	s := x.text
 	i := pos + 1
 	closing := false
@@ -216,7 +219,7 @@ func attributeValue(s string, i int) (string, int) {
 		return s[i+1 : min(len(s), i+512)], i + 1
 	}
 	end := i
-	for end < len(s) && !isSpace(s[end]) && s[end] != '>' {
+	for end < len(s) && !isSpace(s[end]) && s[end] != '>' && s[end] != '<' {
 		end++
 	}
 	return s[i:end], end

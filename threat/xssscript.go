@@ -191,6 +191,9 @@ var scriptProperties = map[string]bool{
 	"fromcharcode": true, "getElementsByTagName": true, "vulnerable": true, "innerHTML": true, "setTimeout": true,
 }
 
+// maxCode bounds how far around a word of JavaScript what proves it to be code is looked for.
+const maxCode = 512
+
 // scriptWord judges the word at [start, end).
 func (x *inspection) scriptWord(k scriptKind, start, end int) bool {
 	s := x.text
@@ -234,7 +237,7 @@ func (x *inspection) scriptWord(k scriptKind, start, end int) bool {
 		}
 		// onerror=alert, [1].find(alert), ${alert}
 		if next == '}' || next == ';' || next == ')' {
-			return b > 1 && (s[b-1] == '{' && s[b-2] == '$' || s[b-1] == '=' && next == ';' || s[b-1] == '(' && b > 1 && isWordByte(s[b-2]) && b == start && next == ')' && strings.IndexByte(s[:b-1], '.') >= 0)
+			return b > 1 && (s[b-1] == '{' && s[b-2] == '$' || s[b-1] == '=' && next == ';' || s[b-1] == '(' && b > 1 && isWordByte(s[b-2]) && b == start && next == ')' && strings.IndexByte(s[max(0, b-maxCode):b-1], '.') >= 0)
 		}
 	case objectName:
 		switch {
@@ -288,7 +291,7 @@ func codeArgument(s string, glued bool) bool {
 	}
 	switch c := s[0]; {
 	case c == '\'' || c == '"' || c == '`' || c == '/' || c == '[' || c == '{' || c == '!':
-		return glued || strings.ContainsAny(s, ")")
+		return glued || strings.IndexByte(s[:min(len(s), maxCode)], ')') >= 0
 	case isDigit(c):
 		n := 0
 		for n < len(s) && isDigit(s[n]) {
