@@ -94,7 +94,8 @@ func TestInspect_StepsAreLinear(t *testing.T) {
 			t.Run(way+" "+strconv.Itoa(i), func(t *testing.T) {
 				t.Parallel()
 				one, many := steps(t, way, piece, small)-start, steps(t, way, piece, small*times)-start
-				if many > 1.5*times*max(one, small) {
+				// A short text may get by with less than a byte's fair share; a careless reader takes thousands.
+				if many > 1.5*times*max(one, 64*small) {
 					t.Errorf("%d bytes of %.20q cost %.0f statements, %d bytes %.0f: %.0f times as many", small, piece, one, small*times, many, many/one)
 				}
 			})
