@@ -61,8 +61,17 @@ type PolicyChange struct {
 	After          bool                      `json:"after"`
 }
 
+// TermChange is one of a tier's terms, besides its permissions, that would change.
+type TermChange struct {
+	Tier   makerguard.Tier `json:"tier"`
+	Term   string          `json:"term" doc:"As the policy file has it: limits.product_uploads, entitlements.members, mfa, price_caps.EUR"`
+	Before string          `json:"before" doc:"As the policy file writes it; empty for what the policy does not have"`
+	After  string          `json:"after"`
+}
+
 // PolicyDiff is the answer to POST /v1/admin/policy/diff.
 type PolicyDiff struct {
 	Changes []PolicyChange `json:"changes"`
 	More    bool           `json:"more" doc:"Whether there are more changes than are listed"`
+	Terms   []TermChange   `json:"terms"`
 }

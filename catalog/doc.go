@@ -7,9 +7,10 @@
 // of neighbours that differ by 5 (4006381333931 and 4006831333931 are both right).
 // docs/catalog.md has the rates.
 //
-// Values are normalised before they are checked: surrounding space is dropped, Unicode
-// compatibility forms are folded (NFKC), letters are put in capitals, and spaces,
-// dots and dashes are dropped where the identifier is commonly written with them. A rule
+// Values are normalised before they are checked: surrounding space and marks that nobody
+// sees are dropped, Unicode compatibility forms are folded (NFKC), letters are put in capitals,
+// dashes of all kinds are one, and spaces, dots and dashes are dropped where the identifier
+// is commonly written with them. A rule
 // runs where its member is present; a missing member is a problem only where a rule
 // says so. Everything here is a pure function, and safe for concurrent use.
 //

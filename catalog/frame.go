@@ -73,12 +73,15 @@ func digitsAt(s string, most int) int {
 	return n
 }
 
-// sizeSeparator cuts one or more separators off s: the box, also as two brackets, a dash,
-// a slash, an x, the sign of multiplication or a space.
+// sizeSeparators part the numbers of a size: the box, which fonts and keyboards have in many
+// forms, two brackets for it, a dash, a slash, an x, the sign of multiplication or a space.
+var sizeSeparators = [...]string{" ", "□", "⎕", "▢", "▯", "◻", "◽", "☐", "⬜", "[]", "[ ]", "-", "/", "X", "×"}
+
+// sizeSeparator cuts one or more separators off s.
 func sizeSeparator(s string) (rest string, ok bool) {
 	for start := len(s); ; {
 		n := 0
-		for _, sep := range [...]string{" ", "□", "[]", "[ ]", "-", "/", "X", "×"} {
+		for _, sep := range sizeSeparators {
 			if strings.HasPrefix(s, sep) {
 				n = len(sep)
 				break

@@ -93,11 +93,11 @@ func nextElement(s string) (ai, data, rest string, known, ok bool) {
 		for i := range len(s) {
 			if s[i] == '(' {
 				if _, _, next := bracketed(s[i:]); next {
-					return ai, s[:i], s[i:], known, true
+					return ai, bare(s[:i]), s[i:], known, true
 				}
 			}
 		}
-		return ai, s, "", known, true
+		return ai, bare(s), "", known, true
 	}
 	for n := 2; n <= 4 && n <= len(s); n++ {
 		e, known := elementOf(s[:n])
@@ -119,6 +119,10 @@ func nextElement(s string) (ai, data, rest string, known, ok bool) {
 	}
 	return s[:2], s[2:], "", false, true
 }
+
+// bare is data without what is put between elements for people, or by scanners for no need
+// where there are brackets. Neither can be data: set 82 has no space.
+func bare(data string) string { return strings.Trim(data, " \x1d") }
 
 // bracketed cuts "(01)" off s.
 func bracketed(s string) (ai, rest string, ok bool) {
@@ -222,8 +226,19 @@ func (r *Report) element(ai string, e element, data string) {
 			r.errorf(at, rule, "", "(%s) cannot be all zeros", ai)
 		} else if want := gs1CheckDigit(data[:len(data)-1]); data[len(data)-1] != want {
 			r.errorf(at, rule, string(want), "the check digit in (%s) is wrong", ai)
+		} else if e.kind == kindGTIN {
+			r.elementItem(ai, data)
 		}
 	default: // digits that mean a number
+	}
+}
+
+// elementItem checks that a GTIN with a right check digit can be that of eyewear.
+func (r *Report) elementItem(ai, gtin string) {
+	if gtin[0] == '9' {
+		r.errorf("/gs1_elements", "gs1.ai", "", "(%s) has packaging level 9, which is for goods of variable measure", ai)
+	} else if use := restricted(gtin); use != "" {
+		r.errorf("/gs1_elements", "gs1.ai", "", "(%s) has a prefix for %s, not for trade items", ai, use)
 	}
 }
 

@@ -1,9 +1,6 @@
 package catalog
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // gs1CheckDigit computes the check digit of the digits before it: weights 3, 1, 3, 1 ...
 // from the right (GS1 General Specifications, 7.9).
@@ -30,11 +27,17 @@ func (r *Report) tradeItem(at, v string) {
 	const rule = "gtin"
 	s := compact(v)
 	if !allDigits(s) {
-		r.errorf(at, rule, "", "a GTIN is made of digits only")
+		r.errorf(at, rule, "", digitsOnly("a GTIN is made of digits only", s))
 		return
 	}
 	switch len(s) {
 	case 8, 12, 13, 14:
+	case 7, 11:
+		if gs1CheckDigit(s[:len(s)-1]) == s[len(s)-1] {
+			r.errorf(at, rule, "0"+s, "a GTIN has 8, 12, 13 or 14 digits, this has %d: a spreadsheet may have dropped the zero before it", len(s))
+			return
+		}
+		fallthrough
 	default:
 		r.errorf(at, rule, "", "a GTIN has 8, 12, 13 or 14 digits, this has %d", len(s))
 		return
@@ -57,6 +60,15 @@ func (r *Report) tradeItem(at, v string) {
 	}
 }
 
+// digitsOnly is the message for s, which is not made of digits; a number that a spreadsheet
+// has rounded, 4.00638E+12, is told apart, since what was lost does not come back.
+func digitsOnly(message, s string) string {
+	if whole, exponent, ok := strings.Cut(s, "E+"); ok && allDigits(exponent) && allDigits(strings.ReplaceAll(whole, ",", "")) {
+		return message + ", which a spreadsheet has rounded here: make the column text and enter them again"
+	}
+	return message
+}
+
 // NormalGTIN gives a GTIN as it is stored and compared: 14 digits, filled up with zeros from
 // the left. ok is false if v breaks a rule that makes it no GTIN of a trade item.
 func NormalGTIN(v string) (gtin string, ok bool) {
@@ -64,26 +76,23 @@ func NormalGTIN(v string) (gtin string, ok bool) {
 	if r.tradeItem("", v); len(r.Errors) > 0 {
 		return "", false
 	}
-	s := compact(v)
-	return "00000000000000"[len(s):] + s, true
+	return fill(compact(v)), true
 }
 
+// fill brings a GTIN to 14 digits.
+func fill(s string) string { return "00000000000000"[len(s):] + s }
+
 // restricted tells what a GTIN's prefix is reserved for, "" for a trade item's (GS1 prefix
-// list). A GTIN-8 has prefixes of its own.
+// list). A GTIN-8 has prefixes of its own, and no longer one begins with its five zeros.
 func restricted(s string) string {
-	if len(s) == 8 || len(s) == 14 && strings.HasPrefix(s, "000000") {
+	s = fill(s)[1:] // the packaging level says nothing
+	if short, ok := strings.CutPrefix(s, "00000"); ok {
+		if short[0] == '0' || short[0] == '2' {
+			return "use within a store"
+		}
 		return ""
 	}
-	prefix := 0 // the three digits after the packaging level, with zeros for what is left out
-	switch len(s) {
-	case 12:
-		prefix = number(s[:2])
-	case 13:
-		prefix = number(s[:3])
-	case 14:
-		prefix = number(s[1:4])
-	}
-	switch {
+	switch prefix := number(s[:3]); {
 	case prefix >= 20 && prefix <= 29, prefix >= 40 && prefix <= 49, prefix >= 200 && prefix <= 299:
 		return "use within a store"
 	case prefix >= 50 && prefix <= 59, prefix >= 980 && prefix <= 999:
@@ -113,8 +122,10 @@ func (r *Report) sscc(v *string) {
 // gs1Key checks a number of one length.
 func (r *Report) gs1Key(at, rule, name, s string, length int) {
 	switch {
-	case !allDigits(s) || len(s) != length:
-		r.errorf(at, rule, "", "write the %s with its %s digits", name, strconv.Itoa(length))
+	case !allDigits(s):
+		r.errorf(at, rule, "", digitsOnly("the "+name+" is made of digits only", s))
+	case len(s) != length:
+		r.errorf(at, rule, "", "the %s has %d digits, this has %d", name, length, len(s))
 	case allZeros(s):
 		r.errorf(at, rule, "", "the %s cannot be all zeros", name)
 	default:

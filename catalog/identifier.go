@@ -122,8 +122,8 @@ func (r *Report) eori(v *string) {
 	switch {
 	case !eoriForm.MatchString(s):
 		r.errorf(at, rule, "", "an EORI number is a country and 1 to 15 letters and digits")
-	case s[:2] == "EL":
-		r.errorf(at, rule, "GR", "Greece is GR in an EORI number")
+	case countryAliases[s[:2]] != "":
+		r.errorf(at, rule, countryAliases[s[:2]], "an EORI number begins with the country as ISO 3166-1 has it, or XI: Greece is GR and the United Kingdom GB")
 	case !strings.Contains(euStates+"GB XI ", " "+s[:2]+" "):
 		r.errorf(at, rule, "", "EORI numbers are given by EU states, GB and XI")
 	default:

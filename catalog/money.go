@@ -44,6 +44,13 @@ var minorUnits = func() map[string]int {
 	return m
 }()
 
+// Currency reports whether code, in capitals, is the ISO 4217 code of a currency in use that
+// a price can be in.
+func Currency(code string) bool {
+	_, ok := minorUnits[code]
+	return ok
+}
+
 // money checks a price, and that it is not above the cap of its currency.
 func (r *Report) money(p *Price, caps map[string]int64) {
 	if p == nil {

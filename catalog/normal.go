@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -14,15 +15,16 @@ const maxValue = 256
 // tooLong stands for a value that is; no rule accepts it.
 const tooLong = "\x00"
 
-// normal is s without surrounding space, in NFKC, or tooLong.
+// normal is s in NFKC, without surrounding space and the marks that nobody sees (byte order,
+// direction, zero width), which come along when text is copied; or tooLong.
 func normal(s string) string {
 	if len(s) > maxValue {
 		return tooLong
 	}
-	if !ascii(s) { // which NFKC leaves as it is
-		s = norm.NFKC.String(s)
+	if ascii(s) { // which NFKC leaves as it is
+		return strings.TrimSpace(s)
 	}
-	return strings.TrimSpace(s)
+	return strings.TrimFunc(norm.NFKC.String(s), func(c rune) bool { return unicode.IsSpace(c) || unicode.Is(unicode.Cf, c) })
 }
 
 func ascii(s string) bool {
@@ -34,8 +36,20 @@ func ascii(s string) bool {
 	return true
 }
 
-// capitals is normal in capitals.
-func capitals(s string) string { return strings.ToUpper(normal(s)) }
+// capitals is normal in capitals, with all kinds of dashes as the one of keyboards: word
+// processors put others in its place.
+func capitals(s string) string {
+	s = strings.ToUpper(normal(s))
+	if ascii(s) {
+		return s
+	}
+	return strings.Map(func(c rune) rune {
+		if unicode.Is(unicode.Pd, c) || c == '−' {
+			return '-'
+		}
+		return c
+	}, s)
+}
 
 // compact is capitals without spaces, dots and dashes.
 func compact(s string) string {

@@ -48,7 +48,7 @@ var rules = []Rule{
 	{"sun.category", isBoth, "ISO 12312-1", "category 0 to 4 as the transmittance has it; a warning if category 4 does not say it is not for driving, or darker than 75 % offers night driving"},
 	{"rx", isBoth, "ISO 13666 (terms and signs); ranges and steps of the trade", "sphere to 30, cylinder to 10, addition 0.25 to 4, prism to 30 with a base, steps of 0.25 (eighths: warning), axis 1 to 180 exactly with a cylinder"},
 	{"readers", isBoth, sourceMDCG, "ready-made readers of +1.00 to +3.50 tell lens width, construction and frame material; a warning without lens material and for other powers"},
-	{"upload", isError, sourceOwn, "SKU, product type and description format; names, kinds, bytes and pixels of images; dates of ISO 8601 not in the future; price within the tier's cap"},
+	{"upload", isBoth, sourceOwn, "SKU, product type and description format; names, kinds, bytes and pixels of images; dates of ISO 8601 not in the future; price within the tier's cap; a warning for another word for a product type that is known"},
 
 	{"vat", isBoth, sourceVIES, "begins with a country; a warning for countries whose numbers are not checked"},
 	{"vat.AT", isError, sourceVIES, "U and 8 digits, digit sums from 96, modulo 10"},
@@ -92,6 +92,15 @@ var rules = []Rule{
 	{"phone", isWarning, "ITU-T E.164", "+ and 7 to 15 digits"},
 	{"website", isError, "RFC 3986", "http or https, a host, no credentials"},
 }
+
+// checks gives what each rule checks.
+var checks = func() map[string]string {
+	m := map[string]string{}
+	for _, r := range rules {
+		m[r.ID] = r.Checks
+	}
+	return m
+}()
 
 // sources gives the source of each rule.
 var sources = func() map[string]string {

@@ -61,7 +61,18 @@ func (r *Report) productType(v *string) string {
 		r.errorf("/product_type", ruleUpload, "", "a product type is a word of a-z, 0-9 and underscore")
 		return ""
 	}
+	if known := typeAliases[s]; known != "" {
+		r.warnf("/product_type", ruleUpload, known, "rules of this type are not checked, since another word is known for it")
+	}
 	return s
+}
+
+// typeAliases are other words for the types that rules know. To check by the rules of that type
+// anyway would be to guess.
+var typeAliases = map[string]string{
+	"frames": TypeFrame, "eyeglass_frame": TypeFrame, "spectacle_frame": TypeFrame, "optical_frame": TypeFrame,
+	"sunglass": TypeSunglasses, "sun_glasses": TypeSunglasses, "sunglasses_frame": TypeSunglasses,
+	"reader": TypeReaders, "reading_glasses": TypeReaders, "lenses": TypeLens,
 }
 
 // typeWord reports whether s is a letter and up to 63 letters, digits and underscores.

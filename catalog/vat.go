@@ -74,7 +74,7 @@ func (r *Report) vat(v *string) {
 	case !ok:
 		r.errorf(at, "vat", "", "a VAT number begins with its country: DE136695976")
 	case !rule.form.MatchString(body):
-		r.errorf(at, "vat."+country, "", "this is not the form of a VAT number of this country")
+		r.errorf(at, "vat."+country, "", "this is not the form of a VAT number of this country: %s", checks["vat."+country])
 	case !rule.valid(body):
 		r.errorf(at, "vat."+country, rule.expected(body), "the check characters are wrong")
 	}

@@ -159,7 +159,7 @@ func Open(ctx context.Context, cfg Config) (_ *Guard, err error) {
 	if err != nil {
 		return nil, err
 	}
-	policy, err := readPolicy(cfg.PolicyFile)
+	policy, err := ReadPolicy(cfg.PolicyFile)
 	if err != nil {
 		return nil, err
 	}

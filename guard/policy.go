@@ -11,8 +11,10 @@ import (
 	"github.com/makerguard/makerguard/rbac"
 )
 
-// readPolicy reads a policy file, or gives the built-in policy for "".
-func readPolicy(path string) (*rbac.Policy, error) {
+// ReadPolicy reads a policy file and checks all of it, or gives the built-in policy for "". It
+// returns ValidationFailed, saying what is wrong, for a file that cannot be read or is not
+// valid.
+func ReadPolicy(path string) (*rbac.Policy, error) {
 	if path == "" {
 		return rbac.BuiltIn(), nil
 	}
@@ -30,7 +32,7 @@ func readPolicy(path string) (*rbac.Policy, error) {
 // ReloadPolicy reads the policy file again and puts it in force, whole; on any error
 // the old policy stays.
 func (g *Guard) ReloadPolicy(ctx context.Context) error {
-	p, err := readPolicy(g.cfg.PolicyFile)
+	p, err := ReadPolicy(g.cfg.PolicyFile)
 	entry := makerguard.AuditEntry{
 		ManufacturerID: makerguard.PlatformID, Action: audit.PolicyReloaded, Outcome: audit.Success,
 		ActorKind: audit.ActorSystem, Target: g.cfg.PolicyFile,

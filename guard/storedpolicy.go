@@ -23,6 +23,9 @@ func parsePolicy(src []byte) (*rbac.Policy, error) {
 	if err == nil {
 		err = gateway.CheckRoutes(p)
 	}
+	if err == nil {
+		err = checkPriceCaps(p)
+	}
 	return p, err
 }
 
@@ -105,17 +108,29 @@ type PolicyDifference struct {
 // MaxDifferences bounds what DiffPolicy lists.
 const MaxDifferences = 1000
 
-// DiffPolicy lists what each member would gain or lose if src were put in force; more tells
-// that there is more than MaxDifferences. It reads every manufacturer.
-func (g *Guard) DiffPolicy(ctx context.Context, src []byte) (out []PolicyDifference, more bool, err error) {
+// PolicyDiff is what would be different under another policy.
+type PolicyDiff struct {
+	Members []PolicyDifference // at most MaxDifferences
+	More    bool               // there are more than those
+	Terms   []rbac.TermChange  // of tiers
+}
+
+// DiffPolicy lists what each member would gain or lose, and which terms of tiers would be
+// others, if src were put in force. If permissions differ it reads every manufacturer.
+func (g *Guard) DiffPolicy(ctx context.Context, src []byte) (PolicyDiff, error) {
 	after, err := parsePolicy(src)
 	if err != nil {
-		return nil, false, err
+		return PolicyDiff{}, err
 	}
 	before := g.Access.Policy()
-	if len(rbac.Diff(before, after)) == 0 {
-		return nil, false, nil
+	d := PolicyDiff{Terms: rbac.DiffTerms(before, after)}
+	if len(rbac.Diff(before, after)) > 0 {
+		d.Members, d.More, err = g.diffMembers(ctx, before, after)
 	}
+	return d, err
+}
+
+func (g *Guard) diffMembers(ctx context.Context, before, after *rbac.Policy) (out []PolicyDifference, more bool, err error) {
 	const page = 200
 	list := func(cursor makerguard.ManufacturerID) ([]makerguard.Manufacturer, error) {
 		return g.store.Manufacturers(ctx, "", cursor, page)

@@ -1,14 +1,9 @@
 package rbac
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -56,6 +51,7 @@ type tierSpec struct {
 	limits                     map[makerguard.Meter]int64
 	sessions, members, apiKeys int64
 	mfa                        bool
+	priceCaps                  map[string]int64 // by currency, in minor units
 	rates                      []Rate
 }
 
@@ -79,6 +75,7 @@ func (s *spec) clone() *spec {
 	c.routes = slices.Clone(s.routes)
 	for t := range c.tiers {
 		c.tiers[t].limits = maps.Clone(s.tiers[t].limits)
+		c.tiers[t].priceCaps = maps.Clone(s.tiers[t].priceCaps)
 	}
 	return &c
 }
@@ -94,6 +91,9 @@ func (s *spec) clone() *spec {
 // use them: `permissions: [name, ...]`, at most 256 in all, and
 // `meters: {name: {permission: p}}`. A declared meter has limit 0 in every tier that
 // gives it no other.
+//
+// Of the currencies in a tier's `price_caps` it checks the form only: which codes are in
+// use is business data, and for whoever loads the policy to check (package guard does).
 func ParsePolicy(src []byte) (*Policy, error) {
 	s, err := parse(src, builtInSpec(), false)
 	if err != nil {
@@ -127,132 +127,6 @@ func parse(src []byte, base *spec, builtIn bool) (*spec, error) {
 		Message: "The policy is not valid: " + strings.Join(lines, "; ") + ".",
 		Fields:  p.problems,
 	}
-}
-
-// document gives the root of the one document in src.
-func (p *parser) document(src []byte) *yaml.Node {
-	if len(src) > maxSource {
-		p.failf(nil, "", "the file has more than %d bytes", maxSource)
-		return nil
-	}
-	dec := yaml.NewDecoder(bytes.NewReader(src))
-	var doc yaml.Node
-	if err := dec.Decode(&doc); err != nil {
-		if errors.Is(err, io.EOF) {
-			p.failf(nil, "", "the file is empty; it must say at least version: 1")
-		} else {
-			p.failf(nil, "", "%s", strings.TrimPrefix(err.Error(), "yaml: "))
-		}
-		return nil
-	}
-	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		p.failf(nil, "", "the file must hold one YAML document")
-		return nil
-	}
-	if len(doc.Content) == 0 {
-		p.failf(nil, "", "the file is empty; it must say at least version: 1")
-		return nil
-	}
-	return doc.Content[0]
-}
-
-func (p *parser) failf(n *yaml.Node, pointer, format string, args ...any) {
-	if len(p.problems) >= maxProblems {
-		return
-	}
-	msg := fmt.Sprintf(format, args...)
-	if n != nil {
-		msg = fmt.Sprintf("line %d: %s", n.Line, msg)
-	}
-	p.problems = append(p.problems, makerguard.FieldError{Pointer: pointer, Rule: ruleName, Message: msg})
-}
-
-// entry is one key of a mapping with its value.
-type entry struct {
-	key     string
-	value   *yaml.Node
-	pointer string
-}
-
-// mapping gives the entries of n. It refuses a key that is repeated, or that is not
-// among known when known is not nil.
-func (p *parser) mapping(n *yaml.Node, pointer string, known ...string) []entry {
-	if n.Kind != yaml.MappingNode {
-		p.failf(n, pointer, "%s must be a mapping", what(pointer))
-		return nil
-	}
-	entries := make([]entry, 0, len(n.Content)/2)
-	seen := make(map[string]int, len(n.Content)/2)
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, v := n.Content[i], n.Content[i+1]
-		if k.Kind != yaml.ScalarNode || k.ShortTag() != "!!str" {
-			p.failf(k, pointer, "a key must be a plain text")
-			continue
-		}
-		if line, ok := seen[k.Value]; ok {
-			p.failf(k, pointer, "%q is given again; first on line %d", clip(k.Value), line)
-			continue
-		}
-		seen[k.Value] = k.Line
-		if known != nil && !slices.Contains(known, k.Value) {
-			p.failf(k, pointer, "unknown key %q; known are %s", clip(k.Value), strings.Join(known, ", "))
-			continue
-		}
-		entries = append(entries, entry{key: k.Value, value: v, pointer: pointer + "/" + escapePointer(k.Value)})
-	}
-	return entries
-}
-
-func (p *parser) list(n *yaml.Node, pointer string, limit int) []*yaml.Node {
-	if n.Kind != yaml.SequenceNode {
-		p.failf(n, pointer, "%s must be a list", what(pointer))
-		return nil
-	}
-	if len(n.Content) > limit {
-		p.failf(n, pointer, "%s has more than %d items", what(pointer), limit)
-		return nil
-	}
-	return n.Content
-}
-
-func (p *parser) text(n *yaml.Node, pointer string) (string, bool) {
-	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" {
-		p.failf(n, pointer, "%s must be a text", what(pointer))
-		return "", false
-	}
-	return n.Value, true
-}
-
-func (p *parser) choice(n *yaml.Node, pointer string, choices ...string) (string, bool) {
-	s, ok := p.text(n, pointer)
-	if ok && !slices.Contains(choices, s) {
-		p.failf(n, pointer, "%s is %q; it must be %s", what(pointer), clip(s), strings.Join(choices, " or "))
-		return "", false
-	}
-	return s, ok
-}
-
-func (p *parser) boolean(n *yaml.Node, pointer string) bool {
-	b, err := strconv.ParseBool(n.Value)
-	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool" || err != nil {
-		p.failf(n, pointer, "%s must be true or false", what(pointer))
-		return false
-	}
-	return b
-}
-
-// number reads a count; "unlimited" is makerguard.Unlimited where that is possible.
-func (p *parser) number(n *yaml.Node, pointer string, unlimited bool) (int64, bool) {
-	if unlimited && n.Kind == yaml.ScalarNode && n.Value == "unlimited" {
-		return makerguard.Unlimited, true
-	}
-	v, err := strconv.ParseInt(strings.ReplaceAll(n.Value, "_", ""), 10, 64)
-	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" || err != nil || v < 0 || v > maxAmount {
-		p.failf(n, pointer, "%s must be a whole number from 0 to %d%s", what(pointer), int64(maxAmount),
-			map[bool]string{true: `, or "unlimited"`}[unlimited])
-		return 0, false
-	}
-	return v, true
 }
 
 func (p *parser) policy(root *yaml.Node) {
@@ -374,65 +248,6 @@ func (p *parser) knowsMeter(name makerguard.Meter) bool {
 	return slices.ContainsFunc(p.spec.meters, func(m meterSpec) bool { return m.name == name })
 }
 
-func (p *parser) tiers(e entry) {
-	for _, te := range p.mapping(e.value, e.pointer, names(tierNames[:])...) {
-		t, _ := tierIndex(makerguard.Tier(te.key))
-		keys := []string{"permissions", "limits", "entitlements", "mfa", "rates"}
-		if t == tierPlatform {
-			keys = append(keys, "roles")
-		}
-		for _, f := range p.mapping(te.value, te.pointer, keys...) {
-			p.tierField(t, f)
-		}
-	}
-}
-
-func (p *parser) tierField(t int, f entry) {
-	tier := &p.spec.tiers[t]
-	switch f.key {
-	case "permissions":
-		tier.permissions = p.permissionList(f, t == tierPlatform)
-	case "limits":
-		if tier.limits == nil {
-			tier.limits = make(map[makerguard.Meter]int64)
-		}
-		for _, l := range p.mapping(f.value, f.pointer) {
-			if !p.knowsMeter(makerguard.Meter(l.key)) {
-				p.failf(l.value, l.pointer, "unknown meter %q; declare it under meters", clip(l.key))
-				continue
-			}
-			if v, ok := p.number(l.value, l.pointer, true); ok {
-				tier.limits[makerguard.Meter(l.key)] = v
-			}
-		}
-	case "entitlements":
-		for _, l := range p.mapping(f.value, f.pointer, "sessions", "members", "api_keys") {
-			v, _ := p.number(l.value, l.pointer, false)
-			switch l.key {
-			case "sessions":
-				tier.sessions = v
-			case "members":
-				tier.members = v
-			case "api_keys":
-				tier.apiKeys = v
-			}
-			if v == 0 && l.key != "api_keys" {
-				p.failf(l.value, l.pointer, "%s must be at least 1, or nobody could sign in", l.key)
-			}
-		}
-	case "mfa":
-		s, ok := p.choice(f.value, f.pointer, "required", "optional")
-		tier.mfa = s == "required"
-		if ok && !tier.mfa && t == tierPlatform {
-			p.failf(f.value, f.pointer, "operators must have a second factor; mfa cannot be optional")
-		}
-	case "roles":
-		p.roles(f, &p.spec.platformRoles, true)
-	case "rates":
-		tier.rates = p.rates(f, tierPlace(tierNames[t]))
-	}
-}
-
 func (p *parser) roles(e entry, roles *[roleCount]roleSpec, operators bool) {
 	for _, re := range p.mapping(e.value, e.pointer, names(roleNames[:])...) {
 		r, _ := roleIndex(makerguard.Role(re.key))
@@ -540,36 +355,4 @@ func (p *parser) routeField(r *Route, f entry) {
 	case "public":
 		r.Public = p.boolean(f.value, f.pointer)
 	}
-}
-
-func names[T ~string](all []T) []string {
-	s := make([]string, len(all))
-	for i, n := range all {
-		s[i] = string(n)
-	}
-	return s
-}
-
-func item(pointer string, i int) string { return pointer + "/" + strconv.Itoa(i) }
-
-// escapePointer makes a key a token of a JSON pointer (RFC 6901, section 3).
-func escapePointer(key string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(clip(key))
-}
-
-// what names the member at pointer in a message.
-func what(pointer string) string {
-	if pointer == "" {
-		return "the policy"
-	}
-	return strings.ReplaceAll(pointer[1:], "/", ".")
-}
-
-// clip bounds what a message repeats of the file.
-func clip(s string) string {
-	const most = 80
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
 }

@@ -2,6 +2,7 @@ package rbac
 
 import (
 	_ "embed"
+	"maps"
 	"slices"
 	"sync"
 
@@ -130,6 +131,7 @@ type tierTerms struct {
 	limits                     map[makerguard.Meter]int64
 	sessions, members, apiKeys int64
 	mfa                        bool
+	priceCaps                  map[string]int64
 }
 
 // row is what the matrix says of one permission: the verdict for each tier and role,
@@ -164,7 +166,9 @@ func compile(s *spec, source []byte) *Policy {
 		p.meterNeeds[m.name] = m.permission
 	}
 	for t, ts := range s.tiers {
-		p.tiers[t] = tierTerms{limits: ts.limits, sessions: ts.sessions, members: ts.members, apiKeys: ts.apiKeys, mfa: ts.mfa}
+		p.tiers[t] = tierTerms{
+			limits: ts.limits, sessions: ts.sessions, members: ts.members, apiKeys: ts.apiKeys, mfa: ts.mfa, priceCaps: ts.priceCaps,
+		}
 	}
 	p.compileRates(s)
 	p.rows = newRowTable(len(p.permissions) + 1)
@@ -259,6 +263,13 @@ func (p *Policy) Members(tier makerguard.Tier) int64 { return p.terms(tier).memb
 // unknown tier.
 func (p *Policy) APIKeys(tier makerguard.Tier) int64 { return p.terms(tier).apiKeys }
 
+// PriceCaps gives the highest price that a manufacturer of a tier may ask for, in minor units
+// by the code of the currency. A currency that is not in it has no cap; nor has any for
+// operators and tiers the policy does not know. The caller owns the map.
+func (p *Policy) PriceCaps(tier makerguard.Tier) map[string]int64 {
+	return maps.Clone(p.terms(tier).priceCaps)
+}
+
 // RequiresMFA reports whether members of a tier must have a second factor. Operators
 // always must, and so must members of a tier the policy does not know.
 func (p *Policy) RequiresMFA(tier makerguard.Tier) bool {
@@ -278,59 +289,6 @@ func (p *Policy) Routes() []Route { return slices.Clone(p.routes) }
 
 // Default gives what happens to a request that no route matches.
 func (p *Policy) Default() Default { return p.def }
-
-// Change is one permission that a tier and role gain or lose by a change of policy.
-type Change struct {
-	Tier       makerguard.Tier
-	Role       makerguard.Role
-	Permission makerguard.Permission
-	Before     bool
-	After      bool
-}
-
-// DiffPrincipal lists what pr gains or loses when after replaces before.
-func DiffPrincipal(before, after *Policy, pr *makerguard.Principal) []Change {
-	var changes []Change
-	for _, perm := range knownToEither(before, after) {
-		b, a := before.Decide(pr, perm).Allowed, after.Decide(pr, perm).Allowed
-		if b != a {
-			changes = append(changes, Change{Tier: pr.Tier, Role: pr.Role, Permission: perm, Before: b, After: a})
-		}
-	}
-	return changes
-}
-
-func knownToEither(before, after *Policy) []makerguard.Permission {
-	known := slices.Clone(after.permissions)
-	for _, perm := range before.permissions {
-		if !slices.Contains(known, perm) {
-			known = append(known, perm)
-		}
-	}
-	return known
-}
-
-// Diff lists what each tier and role gain or lose when after replaces before.
-func Diff(before, after *Policy) []Change {
-	known := knownToEither(before, after)
-	var changes []Change
-	for t, tier := range tierNames {
-		for r, role := range roleNames {
-			for _, perm := range known {
-				b, a := before.allows(t, r, perm), after.allows(t, r, perm)
-				if b != a {
-					changes = append(changes, Change{Tier: tier, Role: role, Permission: perm, Before: b, After: a})
-				}
-			}
-		}
-	}
-	return changes
-}
-
-func (p *Policy) allows(tier, role int, perm makerguard.Permission) bool {
-	r := p.rows.find(perm)
-	return r != nil && r.cells[tier][role] == roleAllows
-}
 
 // rowTable finds a permission's row. It is a hash table with open addressing, at most a
 // quarter full, whose hash looks at four bytes only: names of permissions are few and known

@@ -182,6 +182,15 @@ func TestParsePolicy_RefusesWhatIsWrong(t *testing.T) {
 		{"limit of an unknown meter", "version: 1\ntiers: {free: {limits: {flights: 1}}}", `unknown meter "flights"`},
 		{"unlimited members", "version: 1\ntiers: {free: {entitlements: {members: unlimited}}}", "whole number"},
 		{"no sessions", "version: 1\ntiers: {free: {entitlements: {sessions: 0}}}", "at least 1"},
+		{"price cap of no code", "version: 1\ntiers: {free: {price_caps: {euro: 5}}}", `line 2: "euro" is not the code of a currency`},
+		{"price cap in small letters", "version: 1\ntiers: {free: {price_caps: {eur: 5}}}", "three capital letters"},
+		{"price cap of no number", "version: 1\ntiers: {free: {price_caps: {EUR: 50.00}}}", "tiers.free.price_caps.EUR must be a whole number"},
+		{"negative price cap", "version: 1\ntiers: {free: {price_caps: {EUR: -1}}}", "whole number"},
+		{"price cap without end", "version: 1\ntiers: {free: {price_caps: {EUR: unlimited}}}", "whole number"},
+		{"price cap twice", "version: 1\ntiers: {free: {price_caps: {EUR: 1, EUR: 2}}}", `"EUR" is given again`},
+		{"price caps that are a list", "version: 1\ntiers: {free: {price_caps: [EUR]}}", "tiers.free.price_caps must be a mapping"},
+		{"price caps that are nothing", "version: 1\ntiers: {free: {price_caps: }}", "tiers.free.price_caps must be a mapping"},
+		{"price caps of operators", "version: 1\ntiers: {platform: {price_caps: {EUR: 5}}}", `unknown key "price_caps"`},
 		{"all and permissions", "version: 1\nroles: {owner: {all: true, permissions: []}}", "exclude each other"},
 		{"except without all", "version: 1\nroles: {admin: {except: [use_vault]}}", "needs all: true"},
 		{"all: false alone", "version: 1\nroles: {admin: {all: false}}", "give all: true or permissions"},
@@ -248,6 +257,7 @@ func FuzzParsePolicy(f *testing.F) {
 	f.Add(rbac.BuiltIn().Source())
 	f.Add([]byte("version: 1\nroutes:\n  - {match: \"POST /api/{id...}\", permission: upload_products, step_up: 5m}\n"))
 	f.Add([]byte("version: 1\npermissions: [a]\nmeters: {b: {permission: a}}\ntiers: {free: {limits: {b: unlimited}}}\n"))
+	f.Add([]byte("version: 1\ntiers: {free: {price_caps: {EUR: 500000, JPY: 0}}}\n"))
 	f.Add([]byte("a: &a [*a]"))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		p, err := rbac.ParsePolicy(src)
@@ -268,7 +278,7 @@ func FuzzParsePolicy(f *testing.F) {
 				}
 			}
 		}
-		if again, err := rbac.ParsePolicy(p.Source()); err != nil || len(rbac.Diff(p, again)) != 0 {
+		if again, err := rbac.ParsePolicy(p.Source()); err != nil || len(rbac.Diff(p, again)) != 0 || len(rbac.DiffTerms(p, again)) != 0 {
 			t.Errorf("parsed again: %v", err)
 		}
 	})

@@ -61,13 +61,16 @@ func (s *Server) putPolicy(ctx context.Context, c call, in *struct {
 }
 
 func (s *Server) diffPolicy(ctx context.Context, _ call, in *struct{ RawBody []byte }) (*body[api.PolicyDiff], error) {
-	changes, more, err := s.guard.DiffPolicy(ctx, in.RawBody)
+	d, err := s.guard.DiffPolicy(ctx, in.RawBody)
 	if err != nil {
 		return nil, err
 	}
-	out := api.PolicyDiff{Changes: make([]api.PolicyChange, 0, len(changes)), More: more}
-	for _, x := range changes {
+	out := api.PolicyDiff{Changes: make([]api.PolicyChange, 0, len(d.Members)), More: d.More, Terms: make([]api.TermChange, 0, len(d.Terms))}
+	for _, x := range d.Members {
 		out.Changes = append(out.Changes, api.PolicyChange(x))
+	}
+	for _, x := range d.Terms {
+		out.Terms = append(out.Terms, api.TermChange(x))
 	}
 	return &body[api.PolicyDiff]{out}, nil
 }

@@ -43,12 +43,15 @@ type validateRequest struct {
 }
 
 func (s *Server) validate(ctx context.Context, c call, in *body[validateRequest]) (*body[api.ValidationResponse], error) {
-	b := in.Body
+	b, rules := in.Body, s.guard.Validator(c.principal.Tier)
+	var report catalog.Report
 	switch {
 	case b.Product != nil && b.Company == nil:
-		return s.validation(ctx, c, threat.ValidateRoute, "/product", catalog.ValidateProduct(*b.Product, s.now()), inspectProduct(s.guard.Detector, *b.Product))
+		rules.Product(&report, b.Product)
+		return s.validation(ctx, c, threat.ValidateRoute, "/product", report, inspectProduct(s.guard.Detector, *b.Product))
 	case b.Company != nil && b.Product == nil:
-		return s.validation(ctx, c, threat.ValidateRoute, "/company", catalog.ValidateCompany(*b.Company, s.now()), inspectCompany(s.guard.Detector, *b.Company))
+		rules.Company(&report, b.Company)
+		return s.validation(ctx, c, threat.ValidateRoute, "/company", report, inspectCompany(s.guard.Detector, *b.Company))
 	}
 	return nil, &makerguard.Error{
 		Code: makerguard.ValidationFailed, Message: "send either a product or a company",

@@ -109,6 +109,7 @@ func (s *Server) routes() {
 	s.accessRoutes()
 	s.encryptionRoutes()
 	s.securityRoutes()
+	s.imageRoutes()
 	s.scoreRoutes()
 	s.blockRoutes()
 	s.threatRoutes()

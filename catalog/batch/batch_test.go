@@ -130,12 +130,21 @@ func TestRun_CountsByRule(t *testing.T) {
 
 func TestRun_RefusesWhatCannotBeUnderstood(t *testing.T) {
 	for file, says := range map[string]string{
-		"":                            "must name the columns",
+		"":                            "the file is empty",
 		"\n\n":                        "must name the columns",
 		"skuu,gtin\n":                 `unknown column "skuu": did you mean sku?`,
 		"size\n":                      `unknown column "size": did you mean frame.size?`,
 		"frame.sizes\n":               "did you mean frame.size?",
-		"colour of the temples\n":     `unknown column "colour of the temples": leave it out`,
+		"sku,colour of the temples\n": `unknown column "colour of the temples": leave it out`,
+		"A1,4006381333931\nA2,1\n":    "none of the names in the file's first row is known",
+		"sku|gtin\nA1|1\n":            "comma, semicolon or tab",
+		"Artikel;EAN\nA1;1\n":         `unknown column "EAN": did you mean gtin?`,
+		"name,vat\nA,DE136695976\n":   `unknown column "vat": companies have it`,
+		"sku,gtin\rA1,1\rA2,2\r":      "carriage return alone",
+		"s\x00k\x00u\x00\n\x00":       "UTF-16",
+		"PK\x03\x04\x14\x00":          "a spreadsheet's own",
+		"\xd0\xcf\x11\xe0\xa1\xb1":    "a spreadsheet's own",
+		"\x1f\x8b\x08\x00\n":          "compressed",
 		"sku,\n":                      "has no name",
 		"sku,gtin,SKU\n":              "columns 1 and 3 are both sku",
 		"images.10.name\n":            "did you mean images.0.name",
@@ -149,9 +158,40 @@ func TestRun_RefusesWhatCannotBeUnderstood(t *testing.T) {
 			t.Errorf("Run(%.40q) = %v, want MALFORMED_REQUEST that says %q", file, err, says)
 		}
 	}
+	for file, says := range map[string]string{
+		"[{\"sku\":\"A1\"},\n{\"sku\":\"A2\"}]\n": "NDJSON has one object a line",
+		"{\n\"sku\": \"A1\"\n}\n":                 "NDJSON has one object a line",
+		"\xff\xfe{\x00}\x00\n\x00":                "UTF-16",
+		"\x1f\x8b\x08\x00\n":                      "compressed",
+	} {
+		_, err := batch.Run(t.Context(), strings.NewReader(file), batch.Config{Format: batch.NDJSON})
+		if !errors.Is(err, makerguard.MalformedRequest) || !strings.Contains(err.Error(), says) {
+			t.Errorf("Run(%.40q) = %v, want MALFORMED_REQUEST that says %q", file, err, says)
+		}
+	}
 	_, err := batch.Run(t.Context(), strings.NewReader("vat\n"), batch.Config{Format: batch.CSV, Kind: batch.Companies, Unique: true})
 	if !errors.Is(err, makerguard.MalformedRequest) {
 		t.Errorf("unique companies: %v, want MALFORMED_REQUEST", err)
+	}
+}
+
+func TestRun_SaysWhichKindOfValueAMemberHas(t *testing.T) {
+	for line, says := range map[string]string{
+		`{"gtin":4006381333931}`:              "the member is a text: put it between quotation marks",
+		`{"price":{"amount_minor":"12990"}}`:  "the member is a number: write it without quotation marks",
+		`{"price":12990}`:                     "shape",
+		`{"vat":"DE136695976"}`:               `unknown member "vat": companies have it`,
+		`{"frame":{"sizes":"52□18 140"}}`:     "did you mean frame.size?",
+		`{"sku":null,"price":null,"rx":null}`: "",
+	} {
+		said := ""
+		c := batch.Config{Format: batch.NDJSON, Problem: func(p batch.Problem) error { said += p.Message; return nil }}
+		if _, err := batch.Run(t.Context(), strings.NewReader(line), c); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(said, says) || says == "" && said != "" {
+			t.Errorf("of %s it says %q, want %q", line, said, says)
+		}
 	}
 }
 

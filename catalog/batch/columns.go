@@ -3,6 +3,7 @@ package batch
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -159,17 +160,24 @@ func header(kind Kind, names []string) ([]string, error) {
 	columns := make([]string, len(names))
 	first := map[string]int{}
 	var wrong []string
+	hopeless := true
 	for i, name := range names {
 		c := strings.ReplaceAll(strings.ToLower(strings.TrimSpace(name)), " ", "_")
 		before, twice := first[c]
+		hopeless = hopeless && !index[c] && suggestion(kind, c) == ""
 		switch {
+		case c == "":
+			wrong = append(wrong, fmt.Sprintf("column %d has no name: name it or leave it out", i+1))
 		case !index[c]:
-			wrong = append(wrong, unknown("column", name, known))
+			wrong = append(wrong, unknown("column", kind, name))
 		case twice:
 			wrong = append(wrong, fmt.Sprintf("columns %d and %d are both %s: leave one", before+1, i+1, c))
 		}
 		first[c] = i
 		columns[i] = c
+	}
+	if hopeless {
+		return nil, malformed("none of the names in the file's first row is known: it must name the columns, as sku,gtin,frame.size (comma, semicolon or tab between)")
 	}
 	if most := 10; len(wrong) > most {
 		wrong = append(wrong[:most], fmt.Sprintf("and %d more", len(wrong)-most))
@@ -181,17 +189,41 @@ func header(kind Kind, names []string) ([]string, error) {
 }
 
 // unknown says that a name is not known, and which one may be meant.
-func unknown(what, name string, known []string) string {
+func unknown(what string, kind Kind, name string) string {
 	if len(name) > 40 {
 		name = name[:40]
 	}
-	if name == "" {
-		return "a " + what + " has no name: name it or leave it out"
+	switch s := suggestion(kind, strings.ToLower(name)); s {
+	case "":
+		return fmt.Sprintf("unknown %s %q: leave it out, or rename it to one of those known", what, name)
+	case string(Products):
+		return fmt.Sprintf("unknown %s %q: products have it, and the file is checked as one of companies", what, name)
+	case string(Companies):
+		return fmt.Sprintf("unknown %s %q: companies have it, and the file is checked as one of products", what, name)
+	default:
+		return fmt.Sprintf("unknown %s %q: did you mean %s?", what, name, s)
 	}
-	if n := nearest(strings.ToLower(name), known); n != "" {
-		return fmt.Sprintf("unknown %s %q: did you mean %s?", what, name, n)
+}
+
+// otherNames are what columns are called elsewhere.
+var otherNames = map[string]string{
+	"ean": "gtin", "ean13": "gtin", "upc": "gtin", "barcode": "gtin", "article_number": "sku", "price": "price.amount_minor",
+}
+
+// suggestion gives the known name that may be meant by one that is not, the kind that has it if
+// that is another, or "".
+func suggestion(kind Kind, name string) string {
+	other := Companies
+	if kind == Companies {
+		other = Products
 	}
-	return fmt.Sprintf("unknown %s %q: leave it out, or rename it to one of those known", what, name)
+	if slices.Contains(Columns(other), name) {
+		return string(other)
+	}
+	if known, ok := otherNames[name]; ok && slices.Contains(Columns(kind), known) {
+		return known
+	}
+	return nearest(name, Columns(kind))
 }
 
 // nearest gives the known name with the fewest edits from name, "" if none is near. The last part of a

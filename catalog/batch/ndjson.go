@@ -3,6 +3,7 @@ package batch
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"strings"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -60,12 +61,19 @@ func (w *worker) decode(line []byte, v any) bool {
 	pointer := ""
 	if e, ok := errors.AsType[*jsonv2.SemanticError](err); ok {
 		pointer = string(e.JSONPointer)
+		switch kind := e.JSONKind; {
+		case e.GoType == nil:
+		case kind == '0' && e.GoType.Kind() == reflect.String:
+			message = "the member is a text: put it between quotation marks"
+		case kind == '"' && e.GoType.Kind() == reflect.Float64:
+			message = "the member is a number: write it without quotation marks"
+		}
 	} else if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		pointer = string(e.JSONPointer)
 	}
 	if errors.Is(err, jsonv2.ErrUnknownName) {
 		name := strings.ReplaceAll(strings.TrimPrefix(pointer, "/"), "/", ".")
-		message = unknown("member", name, Columns(w.config.Kind))
+		message = unknown("member", w.config.Kind, name)
 	}
 	w.add(clip(pointer), clip(pointer), "", message)
 	return false

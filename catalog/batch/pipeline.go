@@ -1,17 +1,14 @@
 package batch
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -100,60 +97,6 @@ func (p *pipeline) run(ctx context.Context, r io.Reader) error {
 	}
 	group.Go(func() error { return p.collect(ctx, order, file, free) })
 	return group.Wait()
-}
-
-// open reads a CSV's header.
-func (p *pipeline) open(s *splitter) (*layout, error) {
-	for s.err == nil && s.end-s.start < chunkSize && bytes.IndexByte(s.buf[s.start:s.end], '\n') < 0 {
-		s.fill(chunkSize)
-	}
-	if s.err != nil && !errors.Is(s.err, io.EOF) {
-		return nil, fmt.Errorf("reading the file: %w", s.err)
-	}
-	head := s.buf[s.start:s.end]
-	if bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff")) {
-		return nil, malformed("the file is in UTF-16: save it as CSV UTF-8")
-	}
-	if bom := []byte("\ufeff"); bytes.HasPrefix(head, bom) {
-		s.start += len(bom)
-		head = head[len(bom):]
-		p.progress.Bytes += int64(len(bom))
-	}
-	if p.config.Format != CSV {
-		return &layout{}, nil
-	}
-	line, _, whole := bytes.Cut(head, []byte("\n"))
-	switch {
-	case len(bytes.TrimSpace(line)) == 0:
-		return nil, malformed("the file's first row must name the columns: sku,gtin,frame.size")
-	case !whole && !errors.Is(s.err, io.EOF):
-		return nil, malformed("the file's first row is too long to name columns")
-	case !utf8.Valid(line):
-		return nil, malformed("the file is not in UTF-8: save it as CSV UTF-8")
-	}
-	// No column's name has any of these, so what the header has is what parts cells.
-	comma := byte(',')
-	if bytes.IndexByte(line, ',') < 0 {
-		if i := bytes.IndexAny(line, ";\t"); i >= 0 {
-			comma = line[i]
-		}
-	}
-	s.comma = comma
-	r := csv.NewReader(bytes.NewReader(line))
-	r.Comma = rune(comma)
-	names, err := r.Read()
-	if err != nil {
-		return nil, malformed("the quotation marks in the file's first row do not fit")
-	}
-	columns, err := header(p.config.Kind, names)
-	if err != nil {
-		return nil, err
-	}
-	n := min(len(line)+1, len(head))
-	s.start += n
-	p.progress.Bytes += int64(n)
-	p.row, p.line = 1, 1
-	return newLayout(rune(comma), names, columns), nil
 }
 
 // collect takes the results in the order of the file.

@@ -48,7 +48,7 @@ Without any configuration it listens on 127.0.0.1:8080 and keeps everything in .
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(), operatorCommand(), keysCommand(), doctorCommand(), detectCommand(), validateCommand(), blocksCommand())
+	root.AddCommand(serveCommand(), operatorCommand(), keysCommand(), doctorCommand(), detectCommand(), validateCommand(), imagesCommand(), blocksCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "makerguard: "+explain(err))
 		return exitCode(err)

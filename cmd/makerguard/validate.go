@@ -18,8 +18,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/makerguard/makerguard"
 	"github.com/makerguard/makerguard/catalog"
 	"github.com/makerguard/makerguard/catalog/batch"
+	"github.com/makerguard/makerguard/guard"
 )
 
 // exitError is an error with an exit code of its own.
@@ -45,6 +47,7 @@ func unusable(err error) error { return exitError{err, 2} }
 type validateOptions struct {
 	format, kind, errors string
 	strict, unique, json bool
+	policy, tier         string
 	priceCaps            map[string]int64
 }
 
@@ -65,6 +68,7 @@ The exit code is 0 if the file is clean, 1 if it has errors (with --strict, also
 could not be checked: a wrong flag, a file that cannot be read, a column that is not known.`,
 		Example: `  makerguard validate products.csv
   makerguard validate products.csv --errors errors.csv --unique
+  makerguard validate products.csv --policy policy.yaml --tier free
   makerguard validate companies.ndjson --kind company --strict --json
   zcat products.csv.gz | makerguard validate - --format csv`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -82,7 +86,9 @@ could not be checked: a wrong flag, a file that cannot be read, a column that is
 	f.StringVar(&o.errors, "errors", "", "write each problem to this CSV, for a spreadsheet")
 	f.BoolVar(&o.strict, "strict", false, "exit with 1 for warnings too")
 	f.BoolVar(&o.unique, "unique", false, "also find SKUs and GTINs that stand twice; needs up to 360 MiB of memory")
-	f.StringToInt64Var(&o.priceCaps, "price-cap", nil, "highest price by currency, in minor units: EUR=500000,JPY=800000")
+	f.StringVar(&o.policy, "policy", "", "the policy file whose caps on prices hold; needs --tier")
+	f.StringVar(&o.tier, "tier", "", "the manufacturer's tier in that policy: free, professional or enterprise")
+	f.StringToInt64Var(&o.priceCaps, "price-cap", nil, "without a policy file: highest price by currency, in minor units, as EUR=500000,JPY=800000")
 	f.BoolVar(&o.json, "json", false, "print the summary as JSON")
 	return cmd
 }
@@ -146,7 +152,7 @@ func validate(cmd *cobra.Command, name string, o validateOptions) (err error) {
 
 // config makes sense of the flags.
 func (o validateOptions) config(name string) (batch.Config, error) {
-	c := batch.Config{Unique: o.unique, Validator: catalog.Validator{PriceCaps: map[string]int64{}}}
+	c := batch.Config{Unique: o.unique}
 	format := o.format
 	if format == "" {
 		format = strings.TrimPrefix(strings.ToLower(filepath.Ext(name)), ".")
@@ -164,10 +170,44 @@ func (o validateOptions) config(name string) (batch.Config, error) {
 	default:
 		return c, fmt.Errorf("--kind is product or company, not %q", o.kind)
 	}
-	for currency, most := range o.priceCaps {
-		c.Validator.PriceCaps[strings.ToUpper(currency)] = most
+	caps, err := o.caps()
+	c.Validator.PriceCaps = caps
+	return c, err
+}
+
+// caps are the caps on prices: those of a policy's tier, or for who has no policy file, which
+// manufacturers have not, those given one by one.
+func (o validateOptions) caps() (map[string]int64, error) {
+	switch {
+	case o.policy == "" && o.tier != "":
+		return nil, errors.New("--tier needs the policy that says what it means: give --policy FILE")
+	case o.policy != "" && len(o.priceCaps) > 0:
+		return nil, errors.New("--policy and --price-cap exclude each other: the policy says which caps hold")
+	case o.policy != "":
+		tier := makerguard.Tier(o.tier)
+		if !slices.Contains(makerguard.Tiers(), tier) {
+			return nil, fmt.Errorf("--tier is free, professional or enterprise, not %q", o.tier)
+		}
+		policy, err := guard.ReadPolicy(o.policy)
+		if err != nil {
+			return nil, err
+		}
+		return policy.PriceCaps(tier), nil
 	}
-	return c, nil
+	caps := make(map[string]int64, len(o.priceCaps))
+	for currency, most := range o.priceCaps {
+		code := strings.ToUpper(currency)
+		switch _, twice := caps[code]; {
+		case !catalog.Currency(code):
+			return nil, fmt.Errorf("--price-cap: %q is not the code of a currency in use (ISO 4217)", currency)
+		case twice:
+			return nil, fmt.Errorf("--price-cap: %s is given twice", code)
+		case most < 0:
+			return nil, fmt.Errorf("--price-cap: the cap of %s is less than 0", code)
+		}
+		caps[code] = most
+	}
+	return caps, nil
 }
 
 // openInput opens the file, and tells its length if it has one, else -1.
