@@ -34,6 +34,7 @@ func newMetrics(g *guard.Guard, store *StoreMetrics) *metrics {
 		reg.MustRegister(c)
 	}
 	reg.MustRegister(embeddedMetrics(g)...)
+	reg.MustRegister(threatMetrics(g)...)
 	if store != nil {
 		reg.MustRegister(store.collectors()...)
 	}

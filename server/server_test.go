@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/makerguard/makerguard"
 	"github.com/makerguard/makerguard/auth"
 	"github.com/makerguard/makerguard/guard"
 	"github.com/makerguard/makerguard/makerguardtest"
@@ -158,5 +159,28 @@ func TestStoreAway_FailsClosed(t *testing.T) {
 	w := call("GET", "/readyz", "", "")
 	if body, _ := io.ReadAll(w.Body); w.Code != 503 || !strings.Contains(string(body), "unavailable") {
 		t.Errorf("/readyz %d %s, want 503", w.Code, body)
+	}
+}
+
+// What was found is counted by class, whatever the requests were.
+func TestMetrics_CountThreats(t *testing.T) {
+	g := makerguardtest.Open(t, nil)
+	s, err := server.New(server.Config{Guard: g})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, blocked := range []bool{true, false, false} {
+		if err := g.Threats.RecordThreat(t.Context(), makerguard.Threat{Blocked: blocked, Finding: makerguard.Finding{Type: makerguard.XSS, Rule: "xss.script"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := get(t, s.AdminHandler(), http.MethodGet, "/metrics").Body.String()
+	for _, line := range []string{
+		`makerguard_threats_total{blocked="true",type="xss"} 1`, `makerguard_threats_total{blocked="false",type="xss"} 2`,
+		"makerguard_findings_excluded_total 0", "makerguard_blocks_active 0",
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("the metrics have no line %s", line)
+		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/makerguard/makerguard"
@@ -31,6 +33,23 @@ type Log struct {
 	now       func() time.Time
 	retention time.Duration
 	observe   func(context.Context, makerguard.Threat)
+
+	mu     sync.Mutex
+	counts map[Kind]int64 // guarded by mu
+}
+
+// Kind is what the entries of a history are counted by.
+type Kind struct {
+	Type    makerguard.ThreatType
+	Blocked bool
+}
+
+// Counts tells how many entries of each kind this process has stored, for metrics. The map is the
+// caller's.
+func (l *Log) Counts() map[Kind]int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.counts)
 }
 
 // NewLog returns a Log over c.Store.
@@ -50,7 +69,7 @@ func NewLog(c LogConfig) (*Log, error) {
 	if c.Observe == nil {
 		c.Observe = func(context.Context, makerguard.Threat) {}
 	}
-	return &Log{store: c.Store, now: c.Now, retention: c.Retention, observe: c.Observe}, nil
+	return &Log{store: c.Store, now: c.Now, retention: c.Retention, observe: c.Observe, counts: map[Kind]int64{}}, nil
 }
 
 // The routes of operations by which a caller asks whether something is an attack. What is found
@@ -133,6 +152,11 @@ func (l *Log) append(ctx context.Context, ts []makerguard.Threat) error {
 	if err := l.store.AppendThreats(ctx, ts); err != nil {
 		return fmt.Errorf("appending to the threat history: %w", err)
 	}
+	l.mu.Lock()
+	for i := range ts {
+		l.counts[Kind{ts[i].Type, ts[i].Blocked}]++
+	}
+	l.mu.Unlock()
 	for _, t := range ts {
 		l.observe(ctx, t)
 	}
