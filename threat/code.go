@@ -104,6 +104,10 @@ func (x *inspection) variables() {
 	for i := 0; i+1 < len(s); i++ {
 		switch s[i] {
 		case '@':
+			if annotation(s[i+1:]) {
+				x.say(ruleCodeClass, i, len(s))
+				return
+			}
 			j := i + 1
 			for j < len(s) && s[j] == '@' && j-i < 8 {
 				j++
@@ -122,6 +126,28 @@ func (x *inspection) variables() {
 			}
 		}
 	}
+}
+
+// annotations make Groovy run or load code while it compiles a script.
+var annotations = [...]string{"ASTTest", "Grab", "GrabResolver", "GrabConfig", "Grapes", "GroovyASTTransformationClass"}
+
+// annotation reports whether s, behind "@", is such an annotation with its arguments.
+func annotation(s string) bool {
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "groovy.transform."), "groovy.lang.")
+	for _, a := range annotations {
+		t, ok := strings.CutPrefix(s, a)
+		if !ok || !strings.HasPrefix(t, "(") {
+			continue
+		}
+		t = t[min(len(t), skipSpace(t, 1)):]
+		n := 0
+		for n < len(t) && isLetter(t[n]) {
+			n++
+		}
+		rest := t[min(len(t), skipSpace(t, n)):]
+		return n > 0 && strings.HasPrefix(rest, "=") || n == 0 && t != "" && (t[0] == '\'' || t[0] == '"' || t[0] == '@' || t[0] == '[' || t[0] == '{')
+	}
+	return false
 }
 
 func skipSpace(s string, i int) int {
@@ -219,7 +245,18 @@ func (x *inspection) variable(i int) bool {
 	}
 	if p < len(s) && s[p] == '(' {
 		// "US$ (net)" has no name, "$price (net)" prose behind it.
-		return p == n || p > n && strings.IndexByte(s[p:min(len(s), p+64)], ')') > 0 && !(p == n+1 && isLetter(s[min(p+1, len(s)-1)]))
+		return p == n && !x.quotedIndex(i, p) || p > n && strings.IndexByte(s[p:min(len(s), p+64)], ')') > 0 && !(p == n+1 && isLetter(s[min(p+1, len(s)-1)]))
 	}
 	return false
+}
+
+// quotedIndex reports whether the variable at i, whose parenthesis is at p, is one of the arrays
+// that Tcl writes $name(index), named in a sentence.
+func (x *inspection) quotedIndex(i, p int) bool {
+	s := x.text
+	end := p + 1
+	for end < len(s) && end-p < maxKey && lower[s[end]] != 0 {
+		end++
+	}
+	return prosaic(s[:i]) && (end == len(s) || end > p+1 && !isDigit(s[p+1]) && s[end] == ')' && (end+1 == len(s) || isSpace(s[end+1]) || strings.IndexByte(".,)", s[end+1]) >= 0))
 }

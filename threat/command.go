@@ -18,11 +18,15 @@ var (
 	ruleCommandHidden = &rule{voiceCommand, "command.obfuscated", makerguard.SeverityHigh, 1, 5, "The name of a command is split by what a shell removes."}
 	ruleCommandCall   = &rule{voiceCommand, "command.call", makerguard.SeverityCritical, 1, 5, "Program code hands a command to a shell."}
 	ruleCommandLoop   = &rule{voiceCommand, "command.loop", makerguard.SeverityHigh, 1, 5, "A loop of the Windows command processor."}
+	ruleCommandSheet  = &rule{voiceCommand, "command.formula", makerguard.SeverityHigh, 1, 5, "A formula makes a spreadsheet run a program or fetch from elsewhere (CWE-1236)."}
 )
 
 const commandGate = markSemi | markPipe | markAmp | markTick | markDollar | markLine | markPercent | markSlash | markBrace | markLess | markGreater | markBack | markDashes | markCaret | markShell
 
 func (x *inspection) command() {
+	if x.has(markPipe | markParen) {
+		x.formula()
+	}
 	if !x.has(commandGate) {
 		return
 	}
@@ -106,7 +110,7 @@ func (w *shellWord) fame() fame {
 func (x *inspection) chained(sep, i int) {
 	s := x.text
 	doubled := i < len(s) && (s[sep] == '&' || s[sep] == '|') && s[i] == s[sep]
-	for i < len(s) && i < sep+maxGap && (isSpace(s[i]) || s[i] == '|' || s[i] == '&' || s[i] == ';' || s[i] == '(' || s[i] == '{' || s[i] == '"' || s[i] == '\'' || s[i] == '@' || s[i] == '!') {
+	for i < len(s) && i < sep+maxGap && (isSpace(s[i]) || s[i] == '+' || s[i] == '|' || s[i] == '&' || s[i] == ';' || s[i] == '(' || s[i] == '{' || s[i] == '"' || s[i] == '\'' || s[i] == '@' || s[i] == '!') {
 		if s[i] == '"' || s[i] == '\'' {
 			if e := closes(s, i); i > sep+3 || e >= 0 && e+1 < len(s) && lower[s[e+1]] != 0 {
 				break
@@ -116,6 +120,9 @@ func (x *inspection) chained(sep, i int) {
 	}
 	if i >= len(s) {
 		return
+	}
+	if s[i] == '$' && !prosaic(s[:sep]) {
+		x.emptied(sep, i)
 	}
 	if s[i] == '`' || s[i] == '$' {
 		return // judged there
@@ -207,6 +214,23 @@ func (x *inspection) chained(sep, i int) {
 	}
 }
 
+// emptied judges a variable at i behind the separator at sep. One that is not set vanishes, and what
+// stands behind it is the command: ; $u cat /etc/hosts
+func (x *inspection) emptied(sep, i int) {
+	s := x.text
+	end := i + 1
+	for end < len(s) && end < i+maxGap && lower[s[end]] != 0 {
+		end++
+	}
+	if end == i+1 || end >= len(s) || s[end] != ' ' {
+		return
+	}
+	w := x.wordAt(skipSpace(s, end))
+	if w.fame() == famous || w.fame() != unknownName && x.argument(w.end) >= flagArgument {
+		x.say(ruleCommandHidden, sep, len(s))
+	}
+}
+
 // globbed reports whether s starts with the path of a program in wildcards: /???/??t
 func globbed(s string) bool {
 	if s == "" || s[0] != '/' {
@@ -259,6 +283,7 @@ func (x *inspection) startCommand() {
 		(w.is("bash") || w.is("sh")) && (strings.HasPrefix(t, "-i") || strings.HasPrefix(t, "-c ")),
 		(w.is("cmd") || w.is("cmd.exe")) && hasPrefixFold(t, "/c") && (len(t) == 2 || lower[t[2]] == 0), (w.is("powershell") || w.is("powershell.exe")) && strings.HasPrefix(t, "-"),
 		f == famous && x.argument(w.end) >= flagArgument && (w.end < i+12 && strings.HasPrefix(t, "-") || strings.HasPrefix(t, "/") || strings.Contains(t, "://")),
+		w.is("net") && x.subcommand(netCommands, w.end) && indexFold(rest[:min(len(rest), maxLine)], " /add") > 0,
 		w.is("cd") && strings.HasPrefix(t, "/"), f == famous && t != "" && (t[0] == ';' || t[0] == '|' || t[0] == '`'):
 		x.say(ruleCommandShell, i, len(s))
 	case strings.HasPrefix(t, "<<<"), strings.HasPrefix(t, "$(") || strings.HasPrefix(t, "`") && strings.Count(t, "`") > 1 && w.end == len(s)-len(t):

@@ -35,6 +35,7 @@ func (x *inspection) backquote(i int) {
 	case prosaic(s[:i]) && !strings.Contains(body, "${IFS}"):
 	case known && (before == "echo" || before == "print" || before == "return"), alone && known && (f != english || x.argument(w.end) > wordArgument || w.end == i+1+end),
 		known && w.end == i+1+end && i > 0 && isWordByte(s[i-1]) && (after == "" || after[0] != ' ') && f >= terse, // name.png`id`
+		known && i > 0 && isWordByte(s[i-1]) && after == "" && x.argument(w.end) > wordArgument,                    // a`sleep 60`
 		shell && (f == famous || f == terse || w.path || known && x.argument(w.end) > wordArgument || strings.Contains(body, "IFS") || lastByte(before) == '=' && known),
 		known && strings.Contains(body, " /etc/"), strings.Contains(body, "${IFS}"):
 		x.say(ruleCommandSubst, i, len(s))

@@ -51,6 +51,9 @@ func (x *inspection) crlf() {
 		if hidden && len(rest) > 2 && rest[0] == '0' && (rest[1]|0x20 == 'a' || rest[1]|0x20 == 'd') {
 			rest = rest[2:] // what is left of %%0a0a
 		}
+		if !hidden && x.mayHaveLines(at) {
+			continue
+		}
 		switch {
 		case hasPrefixFold(rest, "http/1."), hasPrefixFold(rest, "http/2"), strings.HasPrefix(rest, "GET /"), strings.HasPrefix(rest, "POST /"), hasPrefixFold(rest, "rcpt to:"), hasPrefixFold(rest, "mail from:"):
 			x.say(ruleCRLFResponse, at, len(s))
@@ -81,6 +84,22 @@ func (x *inspection) crlf() {
 			x.say(ruleCRLFResponse, at, len(s))
 		}
 	}
+}
+
+// mayHaveLines reports whether the line end at i is one of a text: where texts of several lines are
+// expected, or behind what is no value but a sentence, an empty line or the boundary of a part
+// of a mail. What is injected into a header stands behind the value of that header.
+func (x *inspection) mayHaveLines(i int) bool {
+	switch {
+	case x.singleLine():
+		return false
+	case x.loc == makerguard.InText, x.kind == makerguard.KindHTML, x.kind == makerguard.KindText:
+		return true
+	case x.loc == makerguard.InQuery, x.text[i] == '\r' && !strings.HasPrefix(x.text[i:], "\r\n"):
+		return false
+	}
+	line := x.text[:i]
+	return strings.IndexByte(line, '\n') >= 0 || strings.HasPrefix(line, "--") || line != "" && strings.IndexByte(".,:;!?", line[len(line)-1]) >= 0
 }
 
 // spelledLine finds a header behind a line end that is spelled \r\n.

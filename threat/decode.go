@@ -21,7 +21,9 @@ type decoder struct {
 	at   int // the place being decoded
 	done int // src up to here is in out, or dropped
 	out  strings.Builder
-	way  *segments // if set, it is told where what was decoded comes from
+	// where the next percent sign is one of a run of them before every byte
+	sparse int
+	way    *segments // if set, it is told where what was decoded comes from
 }
 
 // put replaces the next n bytes of the source by text.
@@ -77,7 +79,7 @@ func decoded(s string) segments {
 // run decodes the source and reports whether that changed anything.
 func (d *decoder) run() bool {
 	s := d.src
-	plus := strings.IndexByte(s, '%') >= 0 && !strings.ContainsAny(s, " \t\n")
+	plus := strings.ContainsAny(s, "%;|`'\"") && !strings.ContainsAny(s, " \t\n")
 	for d.at < len(s) {
 		c := s[d.at]
 		n := 0 // bytes decoded
@@ -118,6 +120,11 @@ func (d *decoder) percent(s string) int {
 	}
 	if len(s) >= 3 && isHex(s[1]) && isHex(s[2]) {
 		return d.putByte(3, unhex(s[1])<<4|unhex(s[2]))
+	}
+	// Some servers drop a percent sign that begins no escape, so that %S%E%L is SEL.
+	if len(s) >= 2 && s[1] != '%' && (d.sparse == d.at && d.at > 0 || len(s) >= 7 && s[2] == '%' && s[4] == '%' && s[6] == '%') {
+		d.sparse = d.at + 2
+		return d.put(1, "")
 	}
 	return 0
 }

@@ -72,8 +72,7 @@ func (d *Detector) inspect(dst []makerguard.Finding, in Input, key bool) []maker
 	x.malformed()
 	x.read(in.Value, m, 0)
 	for layer := 1; layer <= maxLayers; layer++ {
-		// Typographic quotes are in every second text; only code needs them straight.
-		if !x.has(decodeGate) && !(x.has(markCurly) && x.has(markEqual|markLess)) {
+		if !x.encoded() {
 			break
 		}
 		text, changed := decode(x.text)
@@ -86,6 +85,12 @@ func (d *Detector) inspect(dst []makerguard.Finding, in Input, key bool) []maker
 	x.reset()
 	d.pool.Put(x)
 	return dst
+}
+
+// encoded reports whether the view may hold something to decode. Typographic quotes are in every
+// second text, but only code needs them straight; a plus sign stands for a space where commands may.
+func (x *inspection) encoded() bool {
+	return x.has(decodeGate) || x.has(markCurly) && x.has(markEqual|markLess) || x.has(markPlus) && x.has(markSemi|markPipe|markTick|markQuote)
 }
 
 // noticeable are the marks without one of which no voice has anything to say: the others,

@@ -13,12 +13,20 @@ var (
 )
 
 func (x *inspection) ldap() {
+	x.xpath()
+	if x.has(markColon) && x.has(markEqual) && !x.sure(voiceLDAP) {
+		x.matchingRule()
+	}
 	if !x.has(markParen) || !x.has(markEqual|markStar|markPipe|markAmp) {
 		return
 	}
 	s := x.text
 	if probe := strings.TrimSpace(s); len(probe) > 3 && strings.HasPrefix(probe, "*(") && strings.ContainsAny(probe, "|&") && strings.Trim(probe, "*()|&!'") == "" {
 		x.say(ruleLDAPEscape, 0, len(s)) // nothing but what a filter is made of
+		return
+	}
+	if wholeFilter(strings.TrimSpace(s)) {
+		x.say(ruleLDAPFilter, 0, len(s))
 		return
 	}
 	judged := 0 // a filter has a few parts
@@ -94,7 +102,14 @@ func opensFilter(s string) bool {
 		i++
 	}
 	if i < len(s) && (s[i] == '&' || s[i] == '|' || s[i] == '!') {
-		return i+1 == len(s) || s[i+1] == '(' || s[i+1] == ')' || lower[s[i+1]] != 0
+		if i++; i == len(s) || s[i] == ')' {
+			return true
+		}
+		inner := s[i:min(len(s), i+maxBlank)]
+		i += len(inner) - len(strings.TrimLeft(inner, "(|&!"))
+		if i == len(s) || strings.IndexByte("(|&!", s[i]) >= 0 {
+			return true
+		}
 	}
 	start := i
 	for i < len(s) && (lower[s[i]] != 0 || s[i] == '-' || s[i] == ':' || s[i] == '.') {

@@ -31,6 +31,7 @@ func (x *inspection) network() {
 	if strings.HasPrefix(x.text, `\\`) && x.share() {
 		x.say(ruleSSRFScheme, 0, len(x.text))
 	}
+	x.link()
 	if !x.has(markColon) && !strings.HasPrefix(x.text, "//") {
 		return
 	}
@@ -87,11 +88,20 @@ func (x *inspection) slashes(s string) {
 	}
 }
 
-// share reports whether the value is a path to a share of Windows: \\host\share
+// share reports whether the value is a path to a share of Windows, \\host\share, on a host of the
+// Internet or a drive that only administrators open.
 func (x *inspection) share() bool {
 	s := strings.TrimLeft(x.text, `\`)
-	i := strings.IndexByte(s, '\\')
-	return i > 2 && i+1 < len(s) && !strings.ContainsAny(s, " \t\n") && strings.IndexByte(s[:i], '.') > 0 && len(x.text)-len(s) == 2
+	host, path, _ := strings.Cut(s, `\`)
+	if len(x.text)-len(s) != 2 || len(host) < 3 || path == "" || strings.ContainsAny(s, " \t\n") {
+		return false
+	}
+	share, _, _ := strings.Cut(path, `\`)
+	if strings.IndexByte(host, '.') > 0 || equalName(share, "c$") || equalName(share, "admin$") || equalName(share, "ipc$") {
+		return true
+	}
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
 
 // wrapper finds php:// and its like anywhere, data: with a payload, and jar: and url:file.
@@ -170,7 +180,7 @@ func (x *inspection) foreign(scheme, rest string) bool {
 	userinfo := false
 	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
 		userinfo = true
-		if strings.IndexByte(authority[:i], '.') > 0 && strings.IndexByte(authority[:i], ':') < 0 {
+		if name := authority[:i]; strings.IndexByte(name, '.') > 0 && strings.IndexByte(name, ':') < 0 || strings.Trim(name, ";,:!$&'()*+=~") == "" {
 			x.say(ruleSSRFUserinfo, 0, len(s))
 		}
 		authority = authority[i+1:]

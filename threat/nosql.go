@@ -25,6 +25,9 @@ func (x *inspection) nosql() {
 	if x.has(markDollar) {
 		x.operators()
 	}
+	if x.has(markPipe|markAmp|markBrace) && !x.sure(voiceNoSQL) {
+		x.goesOnAtOnce()
+	}
 	if !x.sure(voiceNoSQL) && x.has(markCode|markSemi|markPipe|markAmp) {
 		x.serverScript()
 	}
@@ -100,6 +103,51 @@ func (x *inspection) key(name string) {
 		return
 	}
 	x.say(ruleNoSQLOperator, 0, len(x.text))
+}
+
+// goesOnAtOnce judges a value that goes on the application's query from its first byte: || 1==1,
+// and }, {key: /.*/} for an object.
+func (x *inspection) goesOnAtOnce() {
+	t := strings.TrimLeft(x.text[:min(len(x.text), maxCode)], " '\"")
+	switch {
+	case strings.HasPrefix(t, "||"), strings.HasPrefix(t, "&&"):
+		t = strings.TrimLeft(t[2:], " (")
+		n := scriptOperand(t)
+		t = strings.TrimLeft(t[n:], " )")
+		rest := strings.TrimLeft(t, "=!")
+		if ops := len(t) - len(rest); n > 0 && (ops == 2 || ops == 3) && t[1] == '=' && scriptOperand(strings.TrimLeft(rest, " ")) > 0 {
+			x.say(ruleNoSQLEscape, 0, len(x.text))
+		}
+	case strings.HasPrefix(t, "}"):
+		t = strings.TrimLeft(t, "} )\n")
+		key, value, ok := strings.Cut(t, ":")
+		value = strings.TrimLeft(value, " ")
+		if inner := strings.TrimLeft(key, ", \n"); ok && inner != key && strings.HasPrefix(inner, "{") && len(value) > 2 && value[0] == '/' && value[1] != '/' && strings.IndexByte(value[1:], '/') > 0 && fieldName(strings.Trim(inner, "{ '\"\n")) {
+			x.say(ruleNoSQLEscape, 0, len(x.text))
+		}
+	}
+}
+
+// scriptOperand returns the length of the number or string that s starts with, 0 if it is none.
+func scriptOperand(s string) int {
+	n := 0
+	for n < len(s) && isDigit(s[n]) {
+		n++
+	}
+	if n == 0 && s != "" && (s[0] == '\'' || s[0] == '"') {
+		return strings.IndexByte(s[1:], s[0]) + 2 // nothing closes it: the application's quote does
+	}
+	return n
+}
+
+// fieldName reports whether s is the name of a field.
+func fieldName(s string) bool {
+	for i := range len(s) {
+		if lower[s[i]] == 0 && s[i] != '.' && s[i] != '$' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // serverScript finds what breaks out of a string in $where, and the shell's own objects.

@@ -257,6 +257,27 @@ func (j *sqlJudge) conditional(pos int) {
 	}
 }
 
+// splitWord judges the empty comment at pos: in some places UN/**/ION is one word when it reaches the
+// database.
+func (j *sqlJudge) splitWord(pos int) {
+	const most = 12
+	start, end := pos, pos+len("/**/")
+	for start > 0 && pos-start < most && lower[j.text[start-1]] != 0 {
+		start--
+	}
+	behind := end
+	for end < len(j.text) && end-behind < most && lower[j.text[end]] != 0 {
+		end++
+	}
+	if start == pos || end == behind {
+		return
+	}
+	switch lookup(j.text[start:pos] + j.text[behind:end]).class {
+	case union, selectKw, verb, dangerous:
+		j.x.say(ruleSQLDialect, start, end)
+	}
+}
+
 // cast judges "::" at pos, PostgreSQL's cast.
 func (j *sqlJudge) cast(pos int) {
 	l := j.at(pos)

@@ -306,7 +306,7 @@ func (j *sqlJudge) logic(start, end int, symbol bool) {
 		case symbol && pre == afterArith && c.left == name && c.ends == endsText:
 		case strong && c.by == bySymbol && (tail || c.right == missing || c.right == unended):
 			say(ruleSQLTautology)
-		case strong && c.right.fixed() && tail && pre != atStart:
+		case strong && c.right.fixed() && tail && (pre != atStart || c.right == knownCall || c.right == subquery):
 			say(ruleSQLTautology)
 		case pre == atStart && (c.right == unended || c.right == quoted):
 			say(ruleSQLTautology)
@@ -330,6 +330,23 @@ func (j *sqlJudge) logic(start, end int, symbol bool) {
 		case c.left == unended && pre == atStart && c.end-start <= 8:
 			say(ruleSQLTautology)
 		}
+	}
+}
+
+// itself judges a parenthesis at pos: nobody but a prober compares a number with itself, as in
+// (7651=7651)*1 or ELT(7585=7585,1).
+func (j *sqlJudge) itself(pos int) {
+	const least = 3 // digits; (1=1) may be an example
+	s := j.text[pos+1:]
+	n := 0
+	for n < len(s) && n < maxKey && isDigit(s[n]) {
+		n++
+	}
+	if n < least || len(s) < 2*n+2 || s[n] != '=' || s[n+1:2*n+1] != s[:n] {
+		return
+	}
+	if c := s[2*n+1]; c == ')' || c == ',' {
+		j.x.say(ruleSQLTautology, pos, pos+2*n+3)
 	}
 }
 

@@ -112,9 +112,14 @@ func (j *sqlJudge) walk() {
 			if i+1 < len(s) && s[i+1] == c && (i == 0 || s[i-1] != c) {
 				j.logic(i, i+2, true)
 			}
+		case '(':
+			j.itself(i)
 		case '/':
-			if strings.HasPrefix(s[i:], "/*!") {
+			switch {
+			case strings.HasPrefix(s[i:], "/*!"):
 				j.conditional(i)
+			case strings.HasPrefix(s[i:], "/**/"):
+				j.splitWord(i)
 			}
 		case ':':
 			if strings.HasPrefix(s[i:], "::") {
@@ -197,6 +202,8 @@ func (j *sqlJudge) before(pos int) setting {
 		return afterClose
 	case c == ';':
 		return afterSemi
+	case c == '>' && (i == 1 || isSpace(j.text[i-2]) || j.text[i-2] == '>'):
+		return inProse // how mail quotes
 	case strings.IndexByte("=<>!+-*/%^|&~(,", c) >= 0:
 		return afterArith
 	case isWordByte(c), c == '.':

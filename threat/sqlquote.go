@@ -25,6 +25,8 @@ func (j *sqlJudge) quote(pos int, count *int) {
 	here := *l
 	t := l.next()
 	noted := l.comments > seen
+	// "#1E5C99">, "#top", "--": a value that begins like a comment and ends on another line.
+	lined := noted && t.start > here.pos && strings.IndexByte("#-", j.text[skipSpace(j.text, here.pos)]) >= 0
 	digit := pos > 0 && isDigit(j.text[pos-1]) // 5' may be feet
 	if first && j.truncated() && (t.kind == sqlSemi || t.kind == sqlLogic || t.kind == sqlCompare || t.kind == sqlArith && !digit || t.class != other && t.class != ordinary && t.class != function && t.class != verb) {
 		j.x.say(ruleSQLTruncate, pos, len(j.text))
@@ -61,13 +63,13 @@ func (j *sqlJudge) quote(pos int, count *int) {
 			say(ruleSQLStacked)
 		}
 	case sqlLogic:
-		j.escape(pos, *l, first, digit)
+		j.escape(pos, *l, first, digit, lined)
 	case sqlCompare:
-		if q != '`' { // Markdown's code: `-O=2`
+		if q != '`' && !lined { // Markdown's code: `-O=2`
 			j.compared(pos, here, first, digit)
 		}
 	case sqlArith:
-		if q != '`' && (pos == 0 || j.text[pos-1] != '=') { // the value of an attribute
+		if q != '`' && !lined && (pos == 0 || j.text[pos-1] != '=') { // the value of an attribute
 			j.computed(pos, here, first, digit)
 		}
 	case sqlCast:
@@ -81,7 +83,7 @@ func (j *sqlJudge) quote(pos int, count *int) {
 	case sqlWord:
 		switch t.class {
 		case logic:
-			j.escape(pos, *l, first, digit)
+			j.escape(pos, *l, first, digit, lined)
 		case match, in, between, is, negation:
 			j.compared(pos, here, first, digit)
 		case arith:
@@ -131,10 +133,14 @@ func (j *sqlJudge) quotedWord(pos int, l sqlLexer, q byte) bool {
 	return p.start+1 >= len(j.text) || strings.IndexByte(" \t\n,.;:!?)]}+&<-/`|", j.text[p.start+1]) >= 0
 }
 
-// escape judges a quote at pos and a logical operator that l stands behind.
-func (j *sqlJudge) escape(pos int, l sqlLexer, first, digit bool) {
+// escape judges a quote at pos and a logical operator that l stands behind, on another line
+// if lined.
+func (j *sqlJudge) escape(pos int, l sqlLexer, first, digit, lined bool) {
 	glued := l.peek().glued
 	c := j.condition(l)
+	if lined && c.by == notCompared {
+		return
+	}
 	say := func(r *rule) { j.x.say(r, pos, c.end) }
 	tail := c.ends != endsOpen && c.ends != endsInNote
 	switch {
@@ -149,6 +155,8 @@ func (j *sqlJudge) escape(pos int, l sqlLexer, first, digit bool) {
 		}
 	case c.by != notCompared && c.left != noOperand && c.left != clauseWord && c.left != missing:
 		switch {
+		case c.by == bySymbol && c.right == quoted && c.left == name && c.ends != endsNote && j.attribute(pos):
+			say(ruleSQLMention)
 		case first && c.by == bySymbol, c.ends == endsNote, c.comments:
 			say(ruleSQLTautology)
 		case first && (c.right.fixed() && (tail || c.right == unended) || c.ends == endsSQL):
@@ -182,10 +190,26 @@ func (j *sqlJudge) escape(pos int, l sqlLexer, first, digit bool) {
 			say(ruleSQLEscape)
 		}
 	case c.left == name:
-		if c.ends == endsNote || c.comments || c.ends == endsSQL && first {
+		if c.ends == endsNote || c.comments || c.ends == endsSQL && first && !j.opens(pos) {
 			say(ruleSQLEscape)
 		}
 	}
+}
+
+// opens reports whether the quote at pos opens direct speech: said, "And where do you go?"
+func (j *sqlJudge) opens(pos int) bool {
+	return pos > 0 && isSpace(j.text[pos-1]) && pos+1 < len(j.text) && capital(j.text[pos+1])
+}
+
+// attribute reports whether the quote at pos closes the value of an attribute, or opens an empty
+// one: width="5", alt=""
+func (j *sqlJudge) attribute(pos int) bool {
+	open := pos
+	if pos == 0 || j.text[pos-1] != '=' {
+		near := max(0, pos-maxKey)
+		open = near + strings.LastIndexByte(j.text[near:pos], j.text[pos])
+	}
+	return open > 1 && j.text[open-1] == '=' && lower[j.text[open-2]] != 0
 }
 
 // plainWord reports whether s is at most one short word.

@@ -182,6 +182,9 @@ func (j *sqlJudge) selection(start, end int) {
 		if fixed > 0 && names == 0 && pre == afterArith && j.nested(start) {
 			say(ruleSQLSelect)
 		}
+		if stars > 0 && names == 0 && from.kind == sqlEnd && (pre == afterSemi || pre == afterClose || pre == afterNote) {
+			say(ruleSQLSelect)
+		}
 		if fixed > 2 && tight > 1 || fixed > 0 && (strong || pre == atStart) && j.ends(*l) == endsNote || fixed > 0 && pre == afterSemi {
 			say(ruleSQLSelect)
 		}

@@ -174,6 +174,11 @@ func (l *sqlLexer) read() sqlToken {
 		for l.pos < len(l.text) && (isWordByte(l.text[l.pos]) || l.text[l.pos] == '$') {
 			l.pos++
 		}
+		if c := l.at(0); (c == '\'' || c == '"') && l.pos == t.start+1 && strings.IndexByte("nNxXbBeE", l.text[t.start]) >= 0 {
+			t.kind = sqlString // N'text', X'41', B'01', E'text'
+			t.open = !l.quoted(c)
+			break
+		}
 		t.class = lookup(l.text[t.start:l.pos]).class
 	case c == '\'' || c == '"':
 		t.kind = sqlString
@@ -189,9 +194,12 @@ func (l *sqlLexer) read() sqlToken {
 		for l.pos < len(l.text) && (isWordByte(l.text[l.pos]) || l.text[l.pos] == '.') {
 			l.pos++
 		}
-		if l.pos-t.start <= 1 {
+		if l.pos-t.start <= 1 && (l.at(0) == ' ' || l.at(0) == 0) {
 			t.kind = sqlOther
 		}
+	case c == '\\' && l.at(1) == 'N': // NULL of MySQL
+		t.kind, t.class = sqlWord, literal
+		l.pos += 2
 	default:
 		t.kind = l.operator(c)
 	}

@@ -114,7 +114,7 @@ func (x *inspection) expression(pos, start int, closing string) int {
 		x.say(ruleTemplateExpression, pos, start+len(body)+len(closing))
 	case walks(t):
 		x.say(ruleTemplateObject, pos, len(s))
-	case evaluated, computes(t), strings.Count(t, ".") > 3 && !strings.ContainsRune(t, ' ') && closed && strings.Trim(t, ".") != "", closing == "}}" && (inAnyCase(templateNames, strings.TrimRight(t, ".;")) || t[0] == '#' && len(t) > 3 && strings.ContainsRune(t, ' ') || t[0] == '%' || strings.HasPrefix(t, "this.") || strings.HasPrefix(t, "config.") || strings.HasPrefix(t, "settings.") || strings.HasPrefix(t, "lookup ")):
+	case evaluated, computes(t), strings.Contains(t, "__${"), strings.Count(t, ".") > 3 && !strings.ContainsRune(t, ' ') && closed && strings.Trim(t, ".") != "", closing == "}}" && (inAnyCase(templateNames, strings.TrimRight(t, ".;")) || t[0] == '#' && len(t) > 3 && strings.ContainsRune(t, ' ') || t[0] == '%' || strings.HasPrefix(t, "this.") || strings.HasPrefix(t, "config.") || strings.HasPrefix(t, "settings.") || strings.HasPrefix(t, "lookup ")):
 		x.say(ruleTemplateExpression, pos, start+len(body)+len(closing))
 	case closing == "}}" && (t[0] == '#' && len(t) > 3 || t == "/each" || t == "/with" || t == "/if" || t == "/unless") || strings.Trim(t, ".") == "":
 		x.say(ruleTemplateTag, pos, start+len(body)+len(closing))
@@ -189,13 +189,16 @@ func computes(t string) bool {
 				if end > 0 {
 					return !strings.HasPrefix(strings.TrimLeft(t[end+2:], " "), ":")
 				}
+				if end == 0 && strings.IndexByte("[.", t[2]) >= 0 {
+					return true // the empty string is an object as good as any
+				}
 			}
 		case '=':
 			if i > 0 && i+1 < len(t) && (t[i+1] == '=' || lower[t[i-1]] != 0 && (t[i+1] == '\'' || t[i+1] == '"')) {
 				return true
 			}
 		case '[':
-			if i > 0 && lower[t[i-1]] != 0 && i+1 < len(t) && (t[i+1] == '\'' || t[i+1] == '"') {
+			if i > 0 && (lower[t[i-1]] != 0 || t[i-1] == ']') && i+1 < len(t) && (t[i+1] == '\'' || t[i+1] == '"') {
 				return true
 			}
 		}

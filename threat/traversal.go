@@ -12,6 +12,7 @@ var (
 	ruleTraversalParent = &rule{voiceTraversal, "traversal.parent", makerguard.SeverityHigh, 1, 5, "The path climbs out of its directory."}
 	ruleTraversalFile   = &rule{voiceTraversal, "traversal.file", makerguard.SeverityHigh, 1, 5, "The path names a system or configuration file."}
 	ruleTraversalNUL    = &rule{voiceTraversal, "traversal.nul", makerguard.SeverityHigh, 1, 5, "A NUL cuts off what an application appends to the file's name."}
+	ruleTraversalStream = &rule{voiceTraversal, "traversal.stream", makerguard.SeverityHigh, 1, 5, "A stream of a file as Windows names it, by which a server shows the source of a program."}
 	ruleTraversalNamed  = &rule{voiceTraversal, "traversal.mention", makerguard.SeverityLow, 1, 3, "A sentence names a system file."}
 	ruleTraversalWeak   = &rule{voiceTraversal, "traversal.relative", makerguard.SeverityLow, 2, 4, "A relative path to a parent directory."}
 )
@@ -23,6 +24,9 @@ func (x *inspection) traversal() {
 		if secretName(x.text) {
 			x.say(ruleTraversalFile, 0, len(x.text))
 		}
+		if x.has(markColon) && x.has(markDollar) {
+			x.stream()
+		}
 		if strings.Contains(x.text, "0x2") {
 			x.hexPath()
 		}
@@ -31,6 +35,12 @@ func (x *inspection) traversal() {
 	x.parents()
 	if !x.sure(voiceTraversal) {
 		x.files()
+	}
+	if !x.sure(voiceTraversal) {
+		x.wildcards()
+	}
+	if x.has(markColon) && x.has(markDollar) && !x.sure(voiceTraversal) {
+		x.stream()
 	}
 	if !x.sure(voiceTraversal) && (strings.Contains(x.text, "0x2") || strings.Contains(x.text, "0x5")) {
 		x.hexPath()
@@ -47,6 +57,16 @@ func (x *inspection) hexPath() {
 	x.text = text
 	if h := &x.found[voiceTraversal]; *h != before { // what was said is not of this text
 		h.start, h.end = 0, min(len(text), maxEvidence)
+	}
+}
+
+// stream finds index.asp::$DATA, which Windows takes for index.asp and a server for a file that
+// is not to be run.
+func (x *inspection) stream() {
+	s := x.text
+	i := strings.Index(s, "::$")
+	if i > 0 && lower[s[i-1]] != 0 && (hasPrefixFold(s[i+3:], "data") || hasPrefixFold(s[i+3:], "index_allocation")) && !prosaic(s[:i]) {
+		x.say(ruleTraversalStream, 0, len(s))
 	}
 }
 
@@ -186,6 +206,25 @@ func systemFile(path string) bool {
 	return len(ext) < len(base) && inAnyCase(configTypes, ext) || inAnyCase(systemNames, base) || logFile(path)
 }
 
+// document reports whether a path ends in a file of a type that attackers do not ask for: a table, an
+// image, a header. They are after settings, logs, keys, sources and data, and what has no type at all.
+func document(path string) bool {
+	base := path[strings.LastIndexAny(path, `/\`)+1:]
+	name, ext, _ := strings.Cut(base, ".")
+	if dot := strings.LastIndexByte(ext, '.'); dot >= 0 {
+		ext = ext[dot+1:]
+	}
+	if name == "" || equalFold(name, "hostname") || inAnyCase(systemNames, name) || ext == "" || len(ext) > 5 || number10(ext) || inAnyCase(configTypes, ext) || inAnyCase(soughtTypes, ext) {
+		return false
+	}
+	for i := range len(ext) {
+		if lower[ext[i]] == 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // files looks for files that only an attacker asks for.
 func (x *inspection) files() {
 	s := x.text
@@ -226,7 +265,7 @@ func (x *inspection) files() {
 		x.drivePath(t[2:])
 		return
 	}
-	if startsAt(&systemRoots, t) || startsAt(&sharedRoots, t) && systemFile(t) {
+	if startsAt(&systemRoots, t) && !document(t) || startsAt(&sharedRoots, t) && systemFile(t) {
 		x.say(ruleTraversalFile, 0, len(s))
 		return
 	}
@@ -275,6 +314,7 @@ func (x *inspection) drivePath(t string) {
 
 var (
 	configTypes = set("ini", "conf", "cnf", "inc", "log", "dat", "sam", "cfg", "err", "bak", "asa", "reg", "config", "myd", "frm", "pol", "evt", "sav", "mdb", "passwd", "properties", "xml", "yml", "htpasswd", "edb")
+	soughtTypes = set("pid", "pdb", "db", "gz", "txt", "pub", "pem", "key", "crt", "cer", "pfx", "p12", "jks", "ppk", "errs", "warn", "info", "debug", "crit", "alert", "all", "notice", "list", "lst", "allow", "deny", "rules", "repo", "d", "sql", "old", "orig", "save", "swp", "tmp", "env", "lock", "sock", "php", "phtml", "asp", "aspx", "jsp", "py", "pl", "rb", "sh", "cgi", "yaml", "toml", "json", "sqlite", "dump", "local", "types", "zone", "cache", "tab", "user", "users", "pwd", "pass")
 	systemNames = set("access_log", "error_log", "hosts", "sam", "system", "security", "software", "default", "services", "passwd", "shadow", "mysql-bin.log", "mysql.bin", "repair", "php.exe", "cmd.exe")
 )
 

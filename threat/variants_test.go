@@ -61,6 +61,8 @@ var disguises = []disguise{
 	{"before a value", []makerguard.ThreatType{makerguard.XSS, makerguard.TemplateInjection, makerguard.JNDILookup, makerguard.XXE, makerguard.SSIInjection, makerguard.CRLFInjection}, func(r *rand.Rand, s string) string {
 		return s + []string{" blue", "12", "\noak"}[r.IntN(3)]
 	}},
+	{"a percent sign before every byte", []makerguard.ThreatType{makerguard.SQLInjection}, func(_ *rand.Rand, s string) string { return each(s, "%%%c") }},
+	{"plus for spaces", []makerguard.ThreatType{makerguard.CommandInjection}, func(_ *rand.Rand, s string) string { return strings.ReplaceAll(s, " ", "+") }},
 	{"backslashes", []makerguard.ThreatType{makerguard.PathTraversal}, func(_ *rand.Rand, s string) string {
 		if strings.Contains(s, "://") {
 			return s

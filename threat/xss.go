@@ -32,6 +32,9 @@ func (x *inspection) xss() {
 	}
 	if x.has(markEqual) && !x.sure(voiceXSS) {
 		x.handlers()
+		if x.has(markLess) && x.has(markGreater) && x.kind != makerguard.KindHTML && !x.sure(voiceXSS) {
+			x.strippedHandlers()
+		}
 	}
 	if x.has(markColon) && !x.sure(voiceXSS) {
 		x.scriptURLs()
@@ -250,6 +253,10 @@ func (x *inspection) attribute(pos int, name, value string) {
 		name = name[c+1:]
 	}
 	switch strings.ToLower(name) {
+	case "is": // Vue, and elements of one's own that extend another
+		if elements[strings.ToLower(strings.Trim(value, `"' `+"`"))] == runs {
+			x.say(ruleXSSScript, pos, len(x.text))
+		}
 	case "href", "src", "action", "formaction", "data", "from", "to", "values", "poster", "background", "lowsrc", "dynsrc",
 		"code", "codebase", "content", "cite", "profile", "classid", "longdesc", "usemap", "manifest", "folder", "style", "by", "url", "implementation":
 		if scriptURL(value) {

@@ -35,17 +35,61 @@ func (x *inspection) handlers() {
 	}
 }
 
-// event reports whether s is the name of a common event handler.
-func event(s string) bool {
-	switch strings.ToLower(s) {
-	case "onerror", "onload", "onclick", "onfocus", "onmouseover", "onmouseenter", "onmousemove", "onanimationstart",
-		"onanimationend", "ontoggle", "onblur", "onkeydown", "onkeyup", "onkeypress", "onpointerover", "onpointerenter",
-		"onbeforeunload", "onpageshow", "onhashchange", "onscroll", "onsubmit", "onchange", "oninput", "onresize", "onstart",
-		"onwheel", "ontransitionend", "onloadstart", "oncanplay", "onwebkitplaybacktargetavailabilitychanged", "onreadystatechange", "onbegin", "onunload", "onunhandledrejection", "onpropertychange", "onafterscriptexecute", "onbeforescriptexecute", "oncopy", "onpaste", "oncut":
-		return true
+// strippedHandlers reads the view as a filter leaves it that drops tags: on<x>focus is onfocus.
+func (x *inspection) strippedHandlers() {
+	s := x.text
+	var b strings.Builder
+	done := 0
+	for i := 1; i+2 < len(s); i++ {
+		lt := strings.IndexByte(s[i:], '<')
+		if lt < 0 {
+			break
+		}
+		i += lt
+		end := strings.IndexByte(s[i:min(len(s), i+maxSplit)], '>')
+		if end < 0 || i+end+1 >= len(s) || !isLetter(s[i-1]) || !isLetter(s[i+end+1]) {
+			continue
+		}
+		b.WriteString(s[done:i])
+		done = i + end + 1
+		i = done
 	}
-	return false
+	if done == 0 {
+		return
+	}
+	b.WriteString(s[done:])
+	before := x.found[voiceXSS]
+	x.text = b.String()
+	x.handlers()
+	x.text = s
+	if h := &x.found[voiceXSS]; *h != before { // what was said is not of this text
+		h.start, h.end = 0, min(len(s), maxEvidence)
+	}
 }
+
+// maxSplit is how long a tag is, at most, that only splits a word.
+const maxSplit = 16
+
+// event reports whether s is the name of an event handler.
+func event(s string) bool { return len(s) < maxEvent && events[strings.ToLower(s)] }
+
+// maxEvent bounds the name of an event handler.
+const maxEvent = 48
+
+// events are the handlers of HTML and SVG, and those of old browsers.
+var events = set("onabort", "onactivate", "onafterprint", "onafterscriptexecute", "onanimationcancel", "onanimationend", "onanimationiteration", "onanimationstart", "onauxclick",
+	"onbeforecopy", "onbeforecut", "onbeforeinput", "onbeforematch", "onbeforepaste", "onbeforeprint", "onbeforescriptexecute", "onbeforetoggle", "onbeforeunload", "onbegin", "onblur", "onbounce",
+	"oncancel", "oncanplay", "oncanplaythrough", "onchange", "onclick", "onclose", "oncontentvisibilityautostatechange", "oncontextmenu", "oncopy", "oncuechange", "oncut", "ondblclick", "ondrag",
+	"ondragend", "ondragenter", "ondragexit", "ondragleave", "ondragover", "ondragstart", "ondrop", "ondurationchange", "onemptied", "onended", "onerror", "onfilterchange", "onfinish", "onfocus",
+	"onfocusin", "onfocusout", "onformdata", "onfullscreenchange", "ongesturechange", "ongestureend", "ongesturestart", "ongotpointercapture", "onhashchange", "onhelp", "oninput", "oninvalid",
+	"onkeydown", "onkeypress", "onkeyup", "onload", "onloadeddata", "onloadedmetadata", "onloadend", "onloadstart", "onlosecapture", "onlostpointercapture", "onmessage", "onmousedown", "onmouseenter",
+	"onmouseleave", "onmousemove", "onmouseout", "onmouseover", "onmouseup", "onmousewheel", "onoffline", "ononline", "onpagehide", "onpagereveal", "onpageshow", "onpageswap", "onpaste", "onpause",
+	"onplay", "onplaying", "onpointercancel", "onpointerdown", "onpointerenter", "onpointerleave", "onpointermove", "onpointerout", "onpointerover", "onpointerrawupdate", "onpointerup", "onpopstate",
+	"onprogress", "onpropertychange", "onratechange", "onreadystatechange", "onrejectionhandled", "onrepeat", "onreset", "onresize", "onscroll", "onscrollend", "onscrollsnapchange",
+	"onscrollsnapchanging", "onsearch", "onsecuritypolicyviolation", "onseeked", "onseeking", "onselect", "onselectionchange", "onselectstart", "onshow", "onslotchange", "onstalled", "onstart",
+	"onstorage", "onsubmit", "onsuspend", "ontimeupdate", "ontoggle", "ontouchcancel", "ontouchend", "ontouchmove", "ontouchstart", "ontransitioncancel", "ontransitionend", "ontransitionrun",
+	"ontransitionstart", "onunhandledrejection", "onunload", "onvolumechange", "onwaiting", "onwebkitanimationend", "onwebkitanimationstart", "onwebkitplaybacktargetavailabilitychanged",
+	"onwebkittransitionend", "onwheel", "onzoom")
 
 // scriptURLs finds script URLs outside of tags.
 func (x *inspection) scriptURLs() {
@@ -259,6 +303,9 @@ func (x *inspection) scriptWord(k scriptKind, start, end int) bool {
 			for p < len(s) && isSpace(s[p]) {
 				p++
 			}
+			if computedCall(s[p:min(len(s), p+maxKey)]) {
+				return true
+			}
 			return p < len(s) && (strings.IndexByte("'\"`/", s[p]) >= 0 || strings.HasPrefix(s[p:], "atob") || s[p] == '(' || s[p] == '!')
 		case next == '=' && equalFold(s[start:end], "location") && glued:
 			rest := s[i+1:]
@@ -280,6 +327,13 @@ func (x *inspection) scriptWord(k scriptKind, start, end int) bool {
 		return c >= 0 && strings.HasPrefix(strings.TrimLeft(s[i+c+1:], " \n\t"), "{")
 	}
 	return false
+}
+
+// computedCall reports whether s, behind the bracket after an object, computes the name of what is
+// called: top[a+b](1). Markdown has links of that form, [top](#up) behind another.
+func computedCall(s string) bool {
+	end := strings.IndexByte(s, ']')
+	return end > 0 && end+2 < len(s) && s[end+1] == '(' && !number10(s[:end]) && strings.IndexByte(s[:end], ' ') < 0 && !linkTarget(s[end+2:])
 }
 
 // codeArgument reports whether what stands behind an opening parenthesis is an argument
