@@ -91,10 +91,10 @@ type Service struct {
 	dropped, fired, blocked, proposals atomic.Int64
 }
 
-// item is one thing to look at: a threat or an event.
+// item is one thing to look at: a threat, or else an event. Events are many, so they go by value.
 type item struct {
 	threat *makerguard.Threat
-	event  *Event
+	event  Event
 }
 
 // New checks the configuration and reports everything wrong with it. Nobody is blocked before
@@ -159,7 +159,7 @@ func (s *Service) ObserveThreat(_ context.Context, t makerguard.Threat) {
 
 // Observe shows an event to the scenarios. It returns at once, as ObserveThreat does.
 func (s *Service) Observe(e Event) {
-	s.enqueue(item{event: &e})
+	s.enqueue(item{event: e})
 }
 
 // ObserveUse notes that p's credential was used from an address. It costs next to nothing

@@ -77,7 +77,7 @@ func (s *Service) look(ctx context.Context, i item, add func(subject, float64)) 
 		s.lookAt(i.threat, add)
 		return
 	}
-	for _, f := range s.engine.Observe(*i.event) {
+	for _, f := range s.engine.Observe(i.event) {
 		s.fired.Add(1)
 		s.record(ctx, f)
 		sub := f.Scenario.subject(f.Event)

@@ -20,14 +20,14 @@ func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d *discard) WriteHeader(status int)      { d.status = status }
 
-// enterprise signs up a manufacturer without limits, so that a benchmark meets none.
-func enterprise(b *testing.B) (*makerguardtest.Server, string) {
-	b.Helper()
-	s := makerguardtest.NewServer(b, &makerguardtest.Options{Proxies: "192.0.2.0/24"})
-	mfr, token := signUp(b, s.Guard, "bench")
+// enterprise signs up a manufacturer without limits, so that whoever measures meets none.
+func enterprise(t testing.TB) (*makerguardtest.Server, string) {
+	t.Helper()
+	s := makerguardtest.NewServer(t, &makerguardtest.Options{Proxies: "192.0.2.0/24"})
+	mfr, token := signUp(t, s.Guard, "bench")
 	operator := &makerguard.Principal{Kind: makerguard.KindMember, ManufacturerID: makerguard.PlatformID, MemberID: "mbr_op"}
-	if err := s.Guard.Accounts.SetTier(b.Context(), operator, mfr, makerguard.TierEnterprise, makerguard.Client{}); err != nil {
-		b.Fatal(err)
+	if err := s.Guard.Accounts.SetTier(t.Context(), operator, mfr, makerguard.TierEnterprise, makerguard.Client{}); err != nil {
+		t.Fatal(err)
 	}
 	return s, token
 }

@@ -26,13 +26,18 @@ type clock struct {
 // steady is the time of this machine, which runs on evenly when somebody sets its clock.
 func steady() func() time.Time {
 	start := time.Now()
-	return func() time.Time { return start.Round(0).Add(time.Since(start)) }
+	wall := start.Round(0)
+	return func() time.Time { return wall.Add(time.Since(start)) }
 }
 
 // now is in whole microseconds, which is what stores keep: what is answered at once and
 // what is read back later is then the same time.
 func (c *clock) now() time.Time {
-	return c.machine().Add(time.Duration(c.offset.Load())).Truncate(time.Microsecond)
+	t := c.machine()
+	if offset := c.offset.Load(); offset != 0 {
+		t = t.Add(time.Duration(offset))
+	}
+	return t.Truncate(time.Microsecond)
 }
 
 // syncEvery is the pause between comparisons with the store's clock, and syncTries how many

@@ -50,26 +50,35 @@ func (i *Inspection) headers(dst []makerguard.Finding, h http.Header) []makergua
 			continue
 		}
 		for _, v := range values {
-			before := len(dst)
-			switch {
-			case how == readCookies:
+			switch how {
+			case readCookies:
 				dst = i.cookies(dst, v)
-			case how == readAlways:
+			case readOnce:
+				dst = i.header(dst, name, v)
+			default:
+				before := len(dst)
 				dst = i.Detector.Inspect(dst, threat.Input{Name: name, Value: v, Location: makerguard.InHeader})
 				if len(dst) > before && secretive(name) {
 					dst = dst[:before]
-				}
-			case i.Seen.has(v):
-			case name == "Content-Type" && strings.HasPrefix(v, "multipart/"): // read with the body, strictly
-			default:
-				if dst = i.Detector.Inspect(dst, threat.Input{Name: name, Value: v, Location: makerguard.InHeader}); len(dst) == before {
-					i.Seen.add(v)
 				}
 			}
 		}
 	}
 	if len(dst) > first+1 { // the order of a map is by chance
 		slices.SortStableFunc(dst[first:], func(a, b makerguard.Finding) int { return cmp.Compare(a.Input, b.Input) })
+	}
+	return dst
+}
+
+// header inspects a header whose values are few.
+func (i *Inspection) header(dst []makerguard.Finding, name, v string) []makerguard.Finding {
+	r, clean := i.Seen.find(headerValue, v)
+	if clean || name == "Content-Type" && strings.HasPrefix(v, "multipart/") { // that is read with the body, strictly
+		return dst
+	}
+	before := len(dst)
+	if dst = i.Detector.Inspect(dst, threat.Input{Name: name, Value: v, Location: makerguard.InHeader}); len(dst) == before {
+		r.keep()
 	}
 	return dst
 }
@@ -87,20 +96,16 @@ func (i *Inspection) host(dst []makerguard.Finding, host string) []makerguard.Fi
 // ownCookies are the prefix of makerguard's cookies, whose values it reads itself.
 const ownCookies = "__Host-mg_"
 
-// cookies inspects the names and values of cookies (RFC 6265, 5.4). They may be credentials: of
-// clean ones a hash is remembered, and no evidence is kept of one whose name says that it is one.
+// cookies inspects the names and values of cookies (RFC 6265, 5.4). They may be credentials: no
+// evidence is kept of one whose name says that it is one.
 func (i *Inspection) cookies(dst []makerguard.Finding, header string) []makerguard.Finding {
-	if i.Seen == nil {
-		return i.eachCookie(dst, header)
-	}
-	sum := i.Seen.hash(header)
-	slot := &i.Seen.cookies[sum%uint64(len(i.Seen.cookies))]
-	if sum != 0 && slot.Load() == sum {
+	r, clean := i.Seen.find(cookieHeader, header)
+	if clean {
 		return dst
 	}
 	before := len(dst)
 	if dst = i.eachCookie(dst, header); len(dst) == before {
-		slot.Store(sum)
+		r.keep()
 	}
 	return dst
 }

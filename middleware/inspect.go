@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"hash/maphash"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/makerguard/makerguard"
 	"github.com/makerguard/makerguard/threat"
@@ -43,48 +40,8 @@ type Inspection struct {
 	// Monitor writes findings to the history and lets the request through, whatever the
 	// rules say.
 	Monitor bool
-	// Seen, if set, remembers headers that were clean. It may be shared.
+	// Seen, if set, remembers what was clean of headers, cookies and paths. It may be shared.
 	Seen *CleanValues
-}
-
-// CleanValues remembers values in which nothing was found, of cookies only their hash. Clients send the same few
-// headers with every request, and what was clean once is clean again. It is bounded and
-// safe for concurrent use; its zero value is empty. Values of one Detector alone may be
-// kept in it.
-type CleanValues struct {
-	seed    maphash.Seed
-	once    sync.Once
-	slots   [256]atomic.Pointer[string]
-	cookies [4096]atomic.Uint64 // hashes of whole headers, since they may be credentials
-}
-
-// maxRemembered bounds a remembered value in bytes.
-const maxRemembered = 512
-
-// hash is keyed, so that nobody can aim at a slot or at another value's hash.
-func (c *CleanValues) hash(v string) uint64 {
-	c.once.Do(func() { c.seed = maphash.MakeSeed() })
-	return maphash.String(c.seed, v)
-}
-
-func (c *CleanValues) slot(v string) *atomic.Pointer[string] {
-	return &c.slots[c.hash(v)%uint64(len(c.slots))]
-}
-
-func (c *CleanValues) has(v string) bool {
-	if c == nil || len(v) > maxRemembered {
-		return false
-	}
-	p := c.slot(v).Load()
-	return p != nil && *p == v
-}
-
-func (c *CleanValues) add(v string) {
-	if c == nil || len(v) > maxRemembered {
-		return
-	}
-	v = strings.Clone(v) // not the whole header block that it may be a part of
-	c.slot(v).Store(&v)
 }
 
 // Handler inspects requests before next sees them; one with a finding is answered 403
@@ -108,11 +65,23 @@ func (i *Inspection) Handler(next http.Handler) http.Handler {
 
 // Head inspects what stands before the body. The path is decoded, the query is not.
 func (i *Inspection) Head(dst []makerguard.Finding, path, rawQuery string, h http.Header) []makerguard.Finding {
-	dst = i.Detector.Inspect(dst, threat.Input{Name: "path", Value: path, Location: makerguard.InPath})
+	dst = i.path(dst, path)
 	if rawQuery != "" {
 		dst = i.Detector.InspectQuery(dst, rawQuery)
 	}
 	return i.headers(dst, h)
+}
+
+func (i *Inspection) path(dst []makerguard.Finding, path string) []makerguard.Finding {
+	r, clean := i.Seen.find(pathValue, path)
+	if clean {
+		return dst
+	}
+	before := len(dst)
+	if dst = i.Detector.Inspect(dst, threat.Input{Name: "path", Value: path, Location: makerguard.InPath}); len(dst) == before {
+		r.keep()
+	}
+	return dst
 }
 
 // body reads up to MaxInspected bytes, inspects them and puts them back.
@@ -133,8 +102,10 @@ func (i *Inspection) body(dst []makerguard.Finding, r *http.Request) ([]makergua
 	if truncated && i.Logger != nil {
 		i.Logger.DebugContext(r.Context(), "body inspected in part", "route", Route(r), "bytes", len(data))
 	}
-	if contentType, ok := multipartType(r.Header); ok {
-		return i.multipart(dst, contentType, data, truncated), nil
+	if media == "" || strings.HasPrefix(media, "multipart/") { // of several types, too, one may be
+		if contentType, ok := multipartType(r.Header); ok {
+			return i.multipart(dst, contentType, data, truncated), nil
+		}
 	}
 	switch {
 	case binary(media):

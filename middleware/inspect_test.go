@@ -128,6 +128,38 @@ func TestInspection_RemembersCleanHeadersOnly(t *testing.T) {
 	}
 }
 
+// A clean path that was remembered does not vouch for another one, nor a clean header or cookie for
+// a path that is none.
+func TestInspection_RemembersCleanPathsOnly(t *testing.T) {
+	in := inspection(t, &history{})
+	for i := range 10_000 { // more than are remembered
+		clean := fmt.Sprintf("/products/%d", i)
+		asHeader, asCookie := fmt.Sprintf("http://127.0.0.1/admin%d", i), fmt.Sprintf("x ../ y%d", i)
+		for range 2 {
+			if found := in.Head(nil, clean, "", http.Header{"Referer": {asHeader}, "Cookie": {asCookie}}); len(found) != 0 {
+				t.Fatalf("%q, %q, %q: %v, want nothing", clean, asHeader, asCookie, found)
+			}
+			for _, hostile := range []string{asHeader, asCookie} {
+				if found := in.Head(nil, hostile, "", nil); len(found) == 0 {
+					t.Fatalf("path %q: nothing found", hostile)
+				}
+			}
+		}
+	}
+}
+
+// What repeats with every request costs no garbage.
+func TestInspection_KnownHeadsCostNoAllocation(t *testing.T) {
+	in := inspection(t, &history{})
+	h := http.Header{
+		"User-Agent": {"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}, "Accept": {"*/*"}, "Cookie": {"theme=dark; lang=fr"},
+		"Accept-Language": {"en-GB,en;q=0.8"}, "Content-Type": {"application/json"}, "Referer": {"https://market.example/products/new"},
+	}
+	if n := testing.AllocsPerRun(100, func() { in.Head(nil, "/products/52_18-140", "page=2&sort=name", h) }); n > 0 {
+		t.Errorf("Head allocates %v times, want 0", n)
+	}
+}
+
 // rules judge as they are told.
 type rules struct {
 	mfr                makerguard.ManufacturerID

@@ -83,7 +83,7 @@ func newSite(t testing.TB, src string, store interface {
 },
 ) *site {
 	t.Helper()
-	s := &site{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	s := &site{now: time.Date(2026, 3, 1, 13, 0, 0, 0, time.UTC)}
 	now := func() time.Time { return s.now }
 	var err error
 	if s.access, err = rbac.New(rbac.Config{Policy: policy(t, src), Quota: &s.quota}); err != nil {
@@ -102,7 +102,8 @@ func newSite(t testing.TB, src string, store interface {
 		t.Fatal(err)
 	}
 	gate := &middleware.Gate{Access: s.access, Now: now, Period: func(now time.Time, _ string, _ int) (makerguard.Period, error) {
-		return makerguard.Period{Start: now.Add(-time.Hour), End: now.Add(time.Hour)}, nil
+		start := now.Truncate(2 * time.Hour)
+		return makerguard.Period{Start: start, End: start.Add(2 * time.Hour)}, nil
 	}}
 	app := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.app != nil {
@@ -227,7 +228,7 @@ tiers: {enterprise: {limits: {api_calls: 1000}}}
 	}
 	s.now = s.now.Add(time.Second)
 	w = s.request("192.0.2.1:1", "acme/ann", "/")
-	wantHeaders(t, w, map[string]string{"Ratelimit": `"burst_address";r=88;t=2, "burst_member";r=39;t=21, "api_calls";r=1000;t=3600`})
+	wantHeaders(t, w, map[string]string{"Ratelimit": `"burst_address";r=88;t=2, "burst_member";r=39;t=21, "api_calls";r=1000;t=3599`})
 }
 
 func TestLimits_CallersAreCountedApart(t *testing.T) {

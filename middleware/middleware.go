@@ -49,11 +49,15 @@ func (e Edge) Handler(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := now()
-		client := &makerguard.Client{IP: e.Proxies.ClientIP(r), UserAgent: printable(r.UserAgent(), 256), RequestID: id.New("req")}
+		v := &visit{
+			client:   makerguard.Client{IP: e.Proxies.ClientIP(r), UserAgent: printable(r.UserAgent(), 256), RequestID: id.New("req")},
+			recorder: recorder{ResponseWriter: w},
+		}
+		client, rec := &v.client, &v.recorder
+		v.requestID[0] = client.RequestID
 		r = r.WithContext(makerguard.WithClient(r.Context(), client))
-		rec := &recorder{ResponseWriter: w}
 		h := w.Header()
-		h["X-Request-Id"] = []string{client.RequestID}
+		h["X-Request-Id"] = v.requestID[:]
 		h["X-Content-Type-Options"] = nosniff
 		h["Referrer-Policy"] = noReferrer
 		defer func() {
@@ -71,15 +75,19 @@ func (e Edge) Handler(next http.Handler) http.Handler {
 			if status == 0 {
 				status = http.StatusOK
 			}
-			took := now().Sub(start)
-			if e.Observer != nil {
-				e.Observer.ObserveRequest(r.Method, r.Pattern, status, took)
-			}
 			level := slog.LevelInfo
 			if status < http.StatusBadRequest && e.Quiet != nil && e.Quiet(r) {
 				level = slog.LevelDebug
 			}
-			if logger.Enabled(r.Context(), level) {
+			logged := logger.Enabled(r.Context(), level)
+			if e.Observer == nil && !logged {
+				return
+			}
+			took := now().Sub(start)
+			if e.Observer != nil {
+				e.Observer.ObserveRequest(r.Method, r.Pattern, status, took)
+			}
+			if logged {
 				logger.LogAttrs(r.Context(), level, "request",
 					slog.String("request_id", client.RequestID), slog.String("method", printable(r.Method, 16)),
 					slog.String("path", printable(r.URL.Path, 256)), slog.Int("status", status),
@@ -96,10 +104,26 @@ var (
 	noReferrer = []string{"no-referrer"}
 )
 
-// recorder remembers the status for log and metrics.
+// visit is what Edge keeps of one request, in one piece.
+type visit struct {
+	client makerguard.Client
+	recorder
+	requestID [1]string // the value of X-Request-Id
+}
+
+// recorder remembers the status of an answer: for log and metrics, and for whoever acts on what
+// became of the request.
 type recorder struct {
 	http.ResponseWriter
 	status int
+}
+
+// record gives a recorder of what is written to w: the one that w is already, or one around it.
+func record(w http.ResponseWriter) *recorder {
+	if rec, ok := w.(*recorder); ok {
+		return rec
+	}
+	return &recorder{ResponseWriter: w}
 }
 
 func (r *recorder) WriteHeader(status int) {

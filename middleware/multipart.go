@@ -79,8 +79,12 @@ func isJSON(media string) bool {
 
 // binary reports whether a body of a media type is a file rather than a text.
 func binary(media string) bool {
-	for _, p := range [...]string{"image/", "video/", "audio/", "font/", "model/", "application/vnd.openxmlformats-officedocument.", "application/vnd.oasis.opendocument.", "application/vnd.ms-"} {
-		if strings.HasPrefix(media, p) {
+	switch kind, sub, _ := strings.Cut(media, "/"); kind {
+	case "image", "video", "audio", "font", "model":
+		return len(kind) < len(media)
+	case "application":
+		if office, found := strings.CutPrefix(sub, "vnd."); found &&
+			(strings.HasPrefix(office, "openxmlformats-officedocument.") || strings.HasPrefix(office, "oasis.opendocument.") || strings.HasPrefix(office, "ms-")) {
 			return true
 		}
 	}

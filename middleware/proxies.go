@@ -62,6 +62,9 @@ func (ps Proxies) ClientIP(r *http.Request) string {
 	}
 	addr := ap.Addr().Unmap().WithZone("")
 	if len(ps) == 0 || !ps.Trust(addr) {
+		if ap.Addr().Is4() { // which has one form only
+			return r.RemoteAddr[:strings.LastIndexByte(r.RemoteAddr, ':')]
+		}
 		return addr.String()
 	}
 	lines := r.Header["X-Forwarded-For"]

@@ -48,17 +48,20 @@ func SetBurst(h http.Header, b Burst) {
 	if b.Name == "" {
 		return
 	}
-	const most = 96 // bytes, about
-	policy, state := make([]byte, 0, most), make([]byte, 0, most)
-	policy = strconv.AppendInt(append(append(append(policy, '"'), b.Name...), `";q=`...), b.Quota, 10)
-	state = strconv.AppendInt(append(append(append(state, '"'), b.Name...), `";r=`...), b.Remaining, 10)
+	var room [fieldRoom]byte
+	text := strconv.AppendInt(append(appendName(room[:0], 0, b.Name), ";q="...), b.Quota, 10)
 	if b.Concurrent {
-		policy = append(policy, `;qu="concurrent-requests"`...)
+		text = append(text, `;qu="concurrent-requests"`...)
 	} else {
-		policy = strconv.AppendInt(append(policy, ";w="...), max(seconds(b.Window), 1), 10) // the draft has no 0
-		state = strconv.AppendInt(append(state, ";t="...), seconds(b.Reset), 10)
+		text = strconv.AppendInt(append(text, ";w="...), max(seconds(b.Window), 1), 10) // the draft has no 0
 	}
-	addFields(h, string(policy), string(state))
+	policy := len(text)
+	text = strconv.AppendInt(append(appendName(text, policy, b.Name), ";r="...), b.Remaining, 10)
+	if !b.Concurrent {
+		text = strconv.AppendInt(append(text, ";t="...), seconds(b.Reset), 10)
+	}
+	policyField, stateField := cut(text, policy)
+	addFields(h, policyField, stateField)
 }
 
 // seconds rounds up.
@@ -73,8 +76,8 @@ func addFields(h http.Header, policy, state string) {
 	if p, s := h["Ratelimit-Policy"], h["Ratelimit"]; len(p) == 1 && len(s) == 1 {
 		policy, state = p[0]+", "+policy, s[0]+", "+state
 	}
-	h["Ratelimit-Policy"] = []string{policy}
-	h["Ratelimit"] = []string{state}
+	values := []string{policy, state}
+	h["Ratelimit-Policy"], h["Ratelimit"] = values[0:1:1], values[1:2:2]
 }
 
 // RateLimit tells the caller how its meters stand, as the values of RateLimit-Policy and
@@ -82,21 +85,39 @@ func addFields(h http.Header, policy, state string) {
 // its window and reset are in seconds. An unlimited meter has no policy to tell of;
 // without any other both values are empty.
 func RateLimit(now time.Time, as ...Allowance) (policyField, stateField string) {
-	const each = 64 // bytes, about
-	policy, state := make([]byte, 0, each*len(as)), make([]byte, 0, each*len(as))
-	for _, a := range as {
-		if a.Limit < 0 {
-			continue
+	var room [fieldRoom]byte
+	text := room[:0]
+	for i := range as {
+		if a := &as[i]; a.Limit >= 0 {
+			text = appendName(text, 0, string(a.Meter))
+			text = strconv.AppendInt(append(text, ";q="...), a.Limit, 10)
+			text = strconv.AppendInt(append(text, ";w="...), int64(a.Period.End.Sub(a.Period.Start)/time.Second), 10)
 		}
-		if len(policy) > 0 {
-			policy, state = append(policy, ", "...), append(state, ", "...)
-		}
-		policy = append(append(append(policy, '"'), a.Meter...), `";q=`...)
-		policy = strconv.AppendInt(policy, a.Limit, 10)
-		policy = strconv.AppendInt(append(policy, ";w="...), int64(a.Period.End.Sub(a.Period.Start)/time.Second), 10)
-		state = append(append(append(state, '"'), a.Meter...), `";r=`...)
-		state = strconv.AppendInt(state, max(a.Remaining, 0), 10)
-		state = strconv.AppendInt(append(state, ";t="...), int64(max(a.Period.End.Sub(now), 0)/time.Second), 10)
 	}
-	return string(policy), string(state)
+	policy := len(text)
+	for i := range as {
+		if a := &as[i]; a.Limit >= 0 {
+			text = appendName(text, policy, string(a.Meter))
+			text = strconv.AppendInt(append(text, ";r="...), max(a.Remaining, 0), 10)
+			text = strconv.AppendInt(append(text, ";t="...), int64(max(a.Period.End.Sub(now), 0)/time.Second), 10)
+		}
+	}
+	return cut(text, policy)
+}
+
+// fieldRoom is enough for both fields of a request's meters, in bytes.
+const fieldRoom = 2 * 48 * maxMeters
+
+// appendName begins another item of the list that begins at start.
+func appendName(text []byte, start int, name string) []byte {
+	if len(text) > start {
+		text = append(text, ", "...)
+	}
+	return append(append(append(text, '"'), name...), '"')
+}
+
+// cut makes strings of what stands before and behind a place, in one piece.
+func cut(text []byte, at int) (before, behind string) {
+	s := string(text)
+	return s[:at], s[at:]
 }

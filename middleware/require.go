@@ -18,14 +18,18 @@ type Demand struct {
 	StepUp time.Duration
 }
 
-// Gate lets requests through as the policy allows and counts them.
+// Gate lets requests through as the policy allows and counts them. It must not be copied once it
+// was used.
 type Gate struct {
 	Access *rbac.Authorizer
 	Now    func() time.Time
+	// Period gives the month that now lies in. It must depend on nothing else.
 	Period func(now time.Time, timeZone string, anchorDay int) (makerguard.Period, error)
 	Logger *slog.Logger
 	// Denied, if set, is told of every refusal for want of a permission.
 	Denied func(ctx context.Context, p *makerguard.Principal, target string)
+
+	periods periods
 }
 
 // maxMeters is how many meters one request can draw on: its own and API calls.
@@ -36,6 +40,7 @@ type Pass struct {
 	held  [maxMeters]makerguard.Reservation
 	state [maxMeters]Allowance
 	n     int
+	at    time.Time // when it was decided
 }
 
 // Admit decides whether p may do what d demands and sets the units aside. The error
@@ -47,13 +52,14 @@ func (g *Gate) Admit(ctx context.Context, p *makerguard.Principal, d Demand) (Pa
 		return pass, &makerguard.Error{Code: makerguard.AuthenticationRequired, Message: "send an access token in the header Authorization: Bearer"}
 	}
 	now := g.Now()
+	pass.at = now
 	if d.StepUp > 0 && now.Sub(p.AuthTime) > d.StepUp {
 		return pass, &makerguard.Error{
 			Code: makerguard.StepUpRequired, Message: "this needs a recent sign-in; prove who you are at /v1/auth/step-up",
 			Details: map[string]any{"max_age": int64(d.StepUp / time.Second)},
 		}
 	}
-	period, err := g.Period(now, p.TimeZone, p.AnchorDay)
+	period, err := g.periods.at(g.Period, now, p.TimeZone, p.AnchorDay)
 	if err != nil {
 		return pass, err
 	}
@@ -128,8 +134,8 @@ func (g *Gate) Require(d Demand, next http.Handler) http.Handler {
 			fail(w, r, g.Logger, err)
 			return
 		}
-		SetRateLimit(w.Header(), g.Now(), pass.Allowances()...)
-		rec := &recorder{ResponseWriter: w}
+		SetRateLimit(w.Header(), pass.at, pass.Allowances()...)
+		rec := record(w)
 		finished := false
 		defer func() { pass.Done(finished && rec.status < http.StatusBadRequest) }()
 		next.ServeHTTP(rec, r)

@@ -21,7 +21,7 @@ func Watch(observe func(abuse.Event)) func(http.Handler) http.Handler {
 				next.ServeHTTP(w, r)
 				return
 			}
-			rec := &recorder{ResponseWriter: w}
+			rec := record(w)
 			next.ServeHTTP(rec, r)
 			if e, ok := Outcome(r.Context(), p, r.Method, r.Pattern, r.URL.Path, rec.status); ok {
 				observe(e)
