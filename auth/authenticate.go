@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 // knownToken is an access token whose signature and claims were found good.
 type knownToken struct {
 	session sessionKey
+	// signed is the token up to its signature, without which it is worth nothing to whoever reads
+	// the memory.
+	signed  string
 	expires int64 // Unix time in ns
 	keys    uint64
 	// live is the session as last seen through this token; it may be stale.
@@ -24,7 +28,7 @@ type knownToken struct {
 // Authenticate tells whose access token this is. The principal's tier, role and grants are
 // those of now, whatever the token says; it is shared and must not be changed.
 //
-// A token that was seen before costs one hash, two look-ups in memory and no allocation;
+// A token that was seen before costs a hash of its signature, two look-ups in memory and no allocation;
 // another costs a signature check and, for a session this node does not know, one
 // reading of the store. It returns TOKEN_INVALID or TOKEN_EXPIRED for what is not a good token,
 // SESSION_REVOKED or SESSION_EXPIRED for one whose session is over, and
@@ -36,14 +40,16 @@ func (s *Service) Authenticate(ctx context.Context, access string) (*makerguard.
 	}
 	now := s.c.Now()
 	at := now.UnixNano()
-	var buf [1 << 10]byte // so that a token of usual length is not copied to the heap
-	digest := sha256.Sum256(append(buf[:0], access...))
+	signature := strings.LastIndexByte(access, '.') + 1
+	var buf [128]byte // so that a signature is not copied to the heap
+	digest := sha256.Sum256(append(buf[:0], access[signature:]...))
 	known, found := s.known.GetIfPresent(digest)
-	if !found || at >= known.expires || known.keys != s.ringKeys.Load() {
+	if !found || known.signed != access[:signature] || at >= known.expires || known.keys != s.ringKeys.Load() {
 		var err error
 		if known, err = s.verifyToken(ctx, access); err != nil {
 			return nil, err
 		}
+		known.signed = strings.Clone(access[:signature])
 		s.known.Set(digest, known)
 	}
 	l := known.live.Load()

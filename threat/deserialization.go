@@ -23,23 +23,27 @@ func unmarked(s string) bool {
 	if len(s) < 4 {
 		return false
 	}
-	switch s[0] {
-	case '.', 'w':
+	if s[0] == '.' || s[0] == 'w' {
 		return secretName(s)
-	case 'r', 'K', 'C', 'a', 'A', 'H', 'g', 'Y', 'B':
-		return isBase64Start(s)
 	}
-	return false
-}
-
-func isBase64Start(s string) bool {
-	for _, p := range [...]string{"rO0AB", "KztAAU", "Cs7QAF", "aced0005", "ACED0005", "AAEAAAD/////", "H4sIAAAAAAAAAJ", "gASV", "gAN9", "gANj", "gAJj", "KGxwM", "KGRwM", "Y29zCnN5c3RlbQ", "Y3Bvc2l4", "BAhv"} {
+	for _, p := range serialStarts[s[0]] {
 		if strings.HasPrefix(s, p) {
 			return true
 		}
 	}
 	return false
 }
+
+// serialStarts are how serialised objects begin in hexadecimal and base64, by their first byte.
+var serialStarts = func() (index [256][]string) {
+	for _, p := range [...]string{
+		"rO0AB", "KztAAU", "Cs7QAF", "aced0005", "ACED0005", "AAEAAAD/////", "H4sIAAAAAAAAAJ", "gASV", "gAN9", "gANj", "gAJj",
+		"KGxwM", "KGRwM", "Y29zCnN5c3RlbQ", "Y3Bvc2l4", "BAhv",
+	} {
+		index[p[0]] = append(index[p[0]], p)
+	}
+	return index
+}()
 
 func (x *inspection) deserialization() {
 	s := x.text

@@ -52,15 +52,27 @@ type Input struct {
 // threshold. The name is not inspected. It takes time linear in the value and does
 // not allocate for ordinary text.
 func (d *Detector) Inspect(dst []makerguard.Finding, in Input) []makerguard.Finding {
-	return d.inspect(dst, in, false)
+	return d.value(dst, in, false)
 }
 
-// inspect is Inspect for a value, or for the name of one.
-func (d *Detector) inspect(dst []makerguard.Finding, in Input, key bool) []makerguard.Finding {
-	m := scan(in.Value)
-	if m&noticeable == 0 && !unmarked(in.Value) && !(key && strings.Contains(in.Value, "__")) {
+// value is Inspect for a value, or for the name of one.
+func (d *Detector) value(dst []makerguard.Finding, in Input, key bool) []makerguard.Finding {
+	m, plain := first(in.Value, key)
+	if plain {
 		return dst
 	}
+	return d.inspect(dst, in, m, key)
+}
+
+// first is the first pass over a value or the name of one. Most are plain: no voice has anything
+// to say of them.
+func first(s string, key bool) (m marks, plain bool) {
+	m = scan(s)
+	return m, m&noticeable == 0 && !unmarked(s) && !(key && strings.Contains(s, "__"))
+}
+
+// inspect reads a value that is not plain, with the marks of its first pass.
+func (d *Detector) inspect(dst []makerguard.Finding, in Input, m marks, key bool) []makerguard.Finding {
 	x := d.pool.Get().(*inspection)
 	x.text, x.marks, x.loc, x.kind, x.paranoia = in.Value, m, in.Location, in.Kind, d.paranoia
 	x.views[0], x.name = in.Value, in.Name

@@ -17,6 +17,8 @@ const maxDepth = 32
 // malformed_input finding, and what could not be parsed is inspected as text.
 func (d *Detector) InspectJSON(dst []makerguard.Finding, name string, body []byte, loc makerguard.Location) []makerguard.Finding {
 	w := jsonWalk{d: d, dst: dst, name: name, loc: loc, text: string(body), seed: jsonSeed}
+	var room [manyKeys]uint64 // enough for most bodies, without a copy for each size on the way
+	w.keys = room[:0]
 	w.skip()
 	if w.value() {
 		if w.skip(); w.pos < len(w.text) {
@@ -289,8 +291,12 @@ func (w *jsonWalk) report(r *rule, start, end int) {
 
 // inspect lets the voices read a string that begins behind the quote at start.
 func (w *jsonWalk) inspect(s string, start int, key bool) {
+	m, plain := first(s, key)
+	if plain {
+		return
+	}
 	before := len(w.dst)
-	w.dst = w.d.inspect(w.dst, Input{Name: w.name, Value: s, Location: w.loc}, key)
+	w.dst = w.d.inspect(w.dst, Input{Name: w.name, Value: s, Location: w.loc}, m, key)
 	if len(w.dst) == before {
 		return
 	}

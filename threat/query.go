@@ -36,7 +36,7 @@ func (d *Detector) InspectCookie(dst []makerguard.Finding, header string) []make
 		} {
 			in.Location = makerguard.InCookie
 			before := len(dst)
-			dst = d.inspect(dst, in.Input, in.key)
+			dst = d.value(dst, in.Input, in.key)
 			for i := before; i < len(dst); i++ {
 				dst[i].Offset += in.at
 			}
@@ -84,7 +84,7 @@ func (d *Detector) flood(dst []makerguard.Finding, s string, start int, loc make
 // part inspects the name or the value of a pair, which stands in the query string at start.
 func (d *Detector) part(dst []makerguard.Finding, name, raw string, start int, loc makerguard.Location, key bool) []makerguard.Finding {
 	before := len(dst)
-	dst = d.inspect(dst, Input{Name: name, Value: unescape(raw), Location: loc}, key)
+	dst = d.value(dst, Input{Name: name, Value: unescape(raw), Location: loc}, key)
 	if len(dst) == before {
 		return dst
 	}
