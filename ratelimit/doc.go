@@ -12,6 +12,6 @@
 // Nodes whose clocks differ by d give at most d/interval units more. InFlight is this
 // node's alone.
 //
-// Memory is fixed. Whoever uses more keys than there is room for is limited together with
+// Memory is bounded. Whoever uses more keys than there is room for is limited together with
 // others like it, never let through: see Limiter.
 package ratelimit

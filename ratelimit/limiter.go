@@ -10,7 +10,7 @@ import (
 	"github.com/makerguard/makerguard"
 )
 
-// DefaultKeys is how many keys a Limiter has room for if its Config does not say: 4 MiB.
+// DefaultKeys is how many keys a Limiter has room for if its Config does not say: at most 4 MiB.
 const DefaultKeys = slotsPerSet << 15
 
 // groupShare is how many keys there are for each group.
@@ -27,9 +27,9 @@ type Config struct {
 }
 
 // Limiter gives units of rates. It is safe for concurrent use; Take locks nothing for a key
-// seen lately and allocates nothing.
+// seen lately, and allocates only where no key of a page of its memory was seen before.
 //
-// Its memory is fixed. A key needs room from its first unit until its burst is whole again,
+// That memory is bounded. A key needs room from its first unit until its burst is whole again,
 // so to fill the room for N keys somebody must use N keys within the time that one unit
 // takes to come back. What has room then keeps it, and its limit. A key that finds none is
 // counted with its whole group, as if the group were one key, and where there is no room for

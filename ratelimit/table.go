@@ -14,9 +14,18 @@ import (
 // Charging a bucket is one compare-and-swap. It cannot charge somebody else's: a slot
 // changes hands only while its burst is whole, by way of the time taken, and always ends with
 // a later time than before, so whoever read the old time fails to swap it.
+//
+// Sets are made page by page when a key first falls there, so a table that few keys use is
+// small; what it can grow to is fixed when it is made.
 type table struct {
-	sets []set
+	pages []atomic.Pointer[page]
+	last  uint64 // the number of the last set
 }
+
+// setsPerPage makes a page 4 KiB.
+const setsPerPage = 32
+
+type page [setsPerPage]set
 
 // slotsPerSet makes a set two cache lines.
 const slotsPerSet = 7
@@ -38,10 +47,19 @@ const taken = math.MaxInt64
 // newTable makes room for about so many keys.
 func newTable(keys int) table {
 	sets := 1 << bits.Len(uint(max(keys-1, 0)/slotsPerSet))
-	return table{make([]set, sets)}
+	return table{make([]atomic.Pointer[page], max(sets/setsPerPage, 1)), uint64(sets - 1)}
 }
 
-func (t *table) set(key uint64) *set { return &t.sets[key&uint64(len(t.sets)-1)] }
+func (t *table) set(key uint64) *set {
+	n := key & t.last
+	at := &t.pages[n/setsPerPage]
+	p := at.Load()
+	for p == nil {
+		at.CompareAndSwap(nil, new(page))
+		p = at.Load()
+	}
+	return &p[n%setsPerPage]
+}
 
 // demand is a unit asked for at a time.
 type demand struct {

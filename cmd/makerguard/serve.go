@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -116,6 +117,8 @@ func serve(ctx context.Context, k *koanf.Koanf, demo bool, stdout, stderr io.Wri
 	}
 	reloadOnHangup(ctx, g, cfg)
 	greet(stdout, "http://"+listener.Addr().String(), k.String("data"), whereData(k), credentials.String())
+	// What only the start needed goes back to the system now, not over the next minutes.
+	go debug.FreeOSMemory()
 	return serveAll(ctx, servers, listeners)
 }
 
