@@ -2,6 +2,7 @@ package makerguard
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -50,7 +51,11 @@ type Client struct {
 	RequestID string
 }
 
-type principalKey struct{}
+type (
+	principalKey struct{}
+	clientKey    struct{}
+	visitKey     struct{}
+)
 
 // WithPrincipal returns a context that carries p. Only middleware calls it.
 func WithPrincipal(ctx context.Context, p *Principal) context.Context {
@@ -64,8 +69,6 @@ func PrincipalFrom(ctx context.Context) (*Principal, bool) {
 	return p, ok
 }
 
-type clientKey struct{}
-
 // WithClient returns a context that carries c. Only middleware calls it.
 func WithClient(ctx context.Context, c *Client) context.Context {
 	return context.WithValue(ctx, clientKey{}, c)
@@ -78,4 +81,39 @@ func ClientFrom(ctx context.Context) Client {
 		return *c
 	}
 	return Client{}
+}
+
+// Visit is the context of a request, from where it comes in on: it carries the client and, once
+// it is known who that is, the principal, without another copy of the request. Only
+// middleware makes one. It must not be copied.
+type Visit struct {
+	context.Context
+	Client    Client
+	principal atomic.Pointer[Principal]
+}
+
+// VisitFrom returns the visit that ctx is or was derived from; false if there is none.
+func VisitFrom(ctx context.Context) (*Visit, bool) {
+	v, ok := ctx.Value(visitKey{}).(*Visit)
+	return v, ok
+}
+
+// Identify says who makes the request, and reports whether that was unknown: who it is can be
+// said once. It must be called before the request is handed to what asks for the principal.
+func (v *Visit) Identify(p *Principal) bool { return v.principal.CompareAndSwap(nil, p) }
+
+// Value gives what ClientFrom, PrincipalFrom and VisitFrom ask for, and else what the context of
+// which it is a visit has.
+func (v *Visit) Value(key any) any {
+	switch key.(type) {
+	case clientKey:
+		return &v.Client
+	case principalKey:
+		if p := v.principal.Load(); p != nil {
+			return p
+		}
+	case visitKey:
+		return v
+	}
+	return v.Context.Value(key)
 }

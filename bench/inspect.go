@@ -126,7 +126,7 @@ func inspectProduct(*lab) (ours, theirs side, err error) {
 	inspection := &middleware.Inspection{Detector: d}
 	inspect := func(body []byte) (bool, error) {
 		found := inspection.Head(nil, upload.path, upload.query, header)
-		return len(d.InspectJSON(found, "body", body, makerguard.InJSON)) > 0, nil
+		return len(d.InspectJSON(found, threat.Input{Name: "body", Value: string(body), Location: makerguard.InJSON})) > 0, nil
 	}
 	waf, err := newCoraza()
 	if err != nil {

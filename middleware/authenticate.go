@@ -34,9 +34,21 @@ func Authenticate(a Authenticator, logger *slog.Logger) func(http.Handler) http.
 				fail(w, r, logger, err)
 				return
 			}
-			next.ServeHTTP(w, r.WithContext(makerguard.WithPrincipal(r.Context(), p)))
+			next.ServeHTTP(w, identify(r, p))
 		})
 	}
+}
+
+// identify gives the request with p as its caller. If nobody was known yet its visit is told,
+// which saves a copy of the request.
+func identify(r *http.Request, p *makerguard.Principal) *http.Request {
+	ctx := r.Context()
+	if _, known := makerguard.PrincipalFrom(ctx); !known {
+		if v, ok := makerguard.VisitFrom(ctx); ok && v.Identify(p) {
+			return r
+		}
+	}
+	return r.WithContext(makerguard.WithPrincipal(ctx, p))
 }
 
 // Bearer gives the token of the Authorization header (RFC 6750), "" if there is none

@@ -1,13 +1,15 @@
 package middleware
 
 import (
-	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
+	"unicode/utf8"
 
 	"github.com/makerguard/makerguard"
 	"github.com/makerguard/makerguard/threat"
@@ -89,33 +91,39 @@ func (i *Inspection) body(dst []makerguard.Finding, r *http.Request) ([]makergua
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return dst, nil
 	}
-	media := mediaType(r.Header)
-	data, err := readStart(r.Body, r.ContentLength)
+	text, err := readStart(r.Body, r.ContentLength)
 	if err != nil {
 		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return dst, &makerguard.Error{Code: makerguard.PayloadTooLarge, Message: "the body is larger than this route takes", Details: map[string]any{"limit": tooLarge.Limit}}
 		}
 		return dst, &makerguard.Error{Code: makerguard.MalformedRequest, Message: "the body could not be read to its end", Err: err}
 	}
-	r.Body = &replay{start: data, rest: r.Body}
-	truncated := len(data) == MaxInspected && r.ContentLength != MaxInspected
+	r.Body = &replay{start: text, rest: r.Body}
+	truncated := len(text) == MaxInspected && r.ContentLength != MaxInspected
 	if truncated && i.Logger != nil {
-		i.Logger.DebugContext(r.Context(), "body inspected in part", "route", Route(r), "bytes", len(data))
+		i.Logger.DebugContext(r.Context(), "body inspected in part", "route", Route(r), "bytes", len(text))
 	}
+	media := mediaType(r.Header)
 	if media == "" || strings.HasPrefix(media, "multipart/") { // of several types, too, one may be
 		if contentType, ok := multipartType(r.Header); ok {
-			return i.multipart(dst, contentType, data, truncated), nil
+			return i.multipart(dst, contentType, []byte(text), truncated), nil
 		}
 	}
-	switch {
-	case binary(media):
-		return upload.Inspect(dst, upload.File{Field: "body", DeclaredType: media, Content: data, Truncated: truncated}), nil
-	case isJSON(media) || media == "" && looksLikeJSON(data):
-		return i.Detector.InspectJSON(dst, "body", data, makerguard.InJSON), nil
-	case media == "application/x-www-form-urlencoded":
-		return i.Detector.InspectForm(dst, string(data)), nil
+	if binary(media) {
+		return upload.Inspect(dst, upload.File{Field: "body", DeclaredType: media, Content: []byte(text), Truncated: truncated}), nil
 	}
-	return i.Detector.Inspect(dst, threat.Input{Name: "body", Value: string(data), Location: makerguard.InText}), nil
+	if truncated {
+		text = whole(text)
+	}
+	in := threat.Input{Name: "body", Value: text, Location: makerguard.InText, Truncated: truncated}
+	switch {
+	case isJSON(media) || media == "" && looksLikeJSON(text):
+		in.Location = makerguard.InJSON
+		return i.Detector.InspectJSON(dst, in), nil
+	case media == "application/x-www-form-urlencoded":
+		return i.Detector.InspectForm(dst, text), nil
+	}
+	return i.Detector.Inspect(dst, in), nil
 }
 
 // mediaType gives the media type without parameters, in lower case; "" if there is none,
@@ -130,26 +138,65 @@ func mediaType(h http.Header) string {
 }
 
 // readStart reads up to MaxInspected bytes. length is how many to expect, or negative.
-func readStart(r io.Reader, length int64) ([]byte, error) {
-	if length < 0 || length > MaxInspected {
-		return io.ReadAll(io.LimitReader(r, MaxInspected))
+func readStart(r io.Reader, length int64) (string, error) {
+	chunk := chunks.Get().(*[chunkSize]byte) //nolint:errcheck // of nothing else
+	defer chunks.Put(chunk)
+	if length >= 0 && length <= chunkSize {
+		n, err := io.ReadFull(r, chunk[:length])
+		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return "", err
+		}
+		return string(chunk[:n]), nil
 	}
-	data := make([]byte, length)
-	n, err := io.ReadFull(r, data)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, err
-	}
-	return data[:n], nil
+	var text strings.Builder
+	text.Grow(int(min(max(length, chunkSize), MaxInspected)))
+	_, err := io.CopyBuffer(&text, io.LimitReader(r, MaxInspected), chunk[:])
+	return text.String(), err
 }
+
+// whole gives the beginning of a text without the character that it ends in the midst of, whether
+// that stands there as UTF-8 or in percent escapes.
+func whole(text string) string {
+	if cut := strings.LastIndexByte(text, '%'); cut >= 0 && cut > len(text)-len("%00") {
+		text = text[:cut]
+	}
+	var last [utf8.UTFMax]byte // bytes of the last character
+	at := len(text)
+	for n := 1; n <= len(last); n++ {
+		i := len(last) - n
+		if escape := at - len("%00"); escape >= 0 && text[escape] == '%' {
+			b, err := hex.DecodeString(text[escape+1 : at])
+			if err != nil {
+				break
+			}
+			last[i], at = b[0], escape
+		} else if at > 0 {
+			at--
+			last[i] = text[at]
+		}
+		if utf8.RuneStart(last[i]) {
+			if !utf8.FullRune(last[i:]) {
+				return text[:at]
+			}
+			break
+		}
+	}
+	return text
+}
+
+const chunkSize = 4 << 10
+
+// chunks are what bodies are read through.
+var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 
 // replay is a body whose beginning was read already.
 type replay struct {
-	start []byte // not handed out yet
+	start string // not handed out yet
 	rest  io.ReadCloser
 }
 
 func (r *replay) Read(p []byte) (int, error) {
-	if len(r.start) == 0 {
+	if r.start == "" {
 		return r.rest.Read(p)
 	}
 	n := copy(p, r.start)
@@ -159,9 +206,9 @@ func (r *replay) Read(p []byte) (int, error) {
 
 func (r *replay) Close() error { return r.rest.Close() }
 
-func looksLikeJSON(data []byte) bool {
-	t := bytes.TrimLeft(data, " \t\r\n")
-	return len(t) > 0 && (t[0] == '{' || t[0] == '[')
+func looksLikeJSON(text string) bool {
+	t := strings.TrimLeft(text, " \t\r\n")
+	return t != "" && (t[0] == '{' || t[0] == '[')
 }
 
 // Route names where a request goes for the rules: the method and the pattern that the

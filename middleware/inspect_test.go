@@ -76,19 +76,54 @@ func TestInspection_FindsAttacksWhereverTheyStand(t *testing.T) {
 	}
 }
 
-// What is larger than is inspected reaches the handler whole.
+// What is larger than is inspected reaches the handler whole, and is not malformed for where the
+// inspected part ends.
 func TestInspection_PassesOnWhatFollowsTheInspectedPart(t *testing.T) {
-	body := `{"pad":"` + strings.Repeat("a", middleware.MaxInspected+5000) + `"}`
-	n := 0
-	h := inspection(t, &history{}).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		b, _ := io.ReadAll(r.Body)
-		n = len(b)
-	}))
-	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
-	r.Header.Set("Content-Type", "text/plain")
-	h.ServeHTTP(httptest.NewRecorder(), r)
-	if n != len(body) {
-		t.Errorf("the handler read %d bytes, want %d", n, len(body))
+	long := strings.Repeat("Größe 🕶 ", middleware.MaxInspected/12)
+	escaped := strings.Repeat("Gr%C3%B6%C3%9Fe+%F0%9F%95%B6", middleware.MaxInspected/25)
+	tests := map[string]struct{ contentType, body string }{
+		"JSON unnamed":  {"", `{"description":"` + long + `"}`},
+		"a JSON array":  {"application/json", "[1" + strings.Repeat(", 17", middleware.MaxInspected/4) + "]"},
+		"JSON keywords": {"application/json", "[ true" + strings.Repeat(",false", middleware.MaxInspected/6) + "]"},
+	}
+	for n := range 28 { // so that every byte is once the last that is read
+		pad := strings.Repeat("a", n)
+		tests[fmt.Sprint("text after ", n)] = struct{ contentType, body string }{"text/plain", pad + long}
+		tests[fmt.Sprint("JSON after ", n)] = struct{ contentType, body string }{"application/json", `{"description":"` + pad + long + `"}`}
+		tests[fmt.Sprint("a form after ", n)] = struct{ contentType, body string }{"application/x-www-form-urlencoded", "text=" + pad + escaped}
+	}
+	for name, tc := range tests {
+		for _, known := range []bool{true, false} {
+			log, got := &history{}, ""
+			h := inspection(t, log).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				b, err := io.ReadAll(r.Body)
+				got = string(b)
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}))
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(tc.body))
+			if !known {
+				r.ContentLength = -1
+			}
+			r.Header.Set("Content-Type", tc.contentType)
+			h.ServeHTTP(httptest.NewRecorder(), r)
+			if got != tc.body || len(log.found) > 0 {
+				t.Errorf("%s, length known %v: the handler read %d bytes of %d, found %+v", name, known, len(got), len(tc.body), log.found)
+			}
+		}
+	}
+}
+
+// JSON that is too long to be read whole is still read as JSON.
+func TestInspection_FindsAttacksInLongJSON(t *testing.T) {
+	log := &history{}
+	h := inspection(t, log).Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the handler was reached") }))
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"filter":{"$where":"1"},"pad":"`+strings.Repeat("a", middleware.MaxInspected)+`"}`))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, r); w.Code != http.StatusForbidden || len(log.found) != 1 || log.found[0].Input != "body/filter/$where" {
+		t.Errorf("status %d, found %+v, want the operator", w.Code, log.found)
 	}
 }
 

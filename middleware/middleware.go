@@ -50,12 +50,15 @@ func (e Edge) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := now()
 		v := &visit{
-			client:   makerguard.Client{IP: e.Proxies.ClientIP(r), UserAgent: printable(r.UserAgent(), 256), RequestID: id.New("req")},
+			Visit: makerguard.Visit{
+				Context: r.Context(),
+				Client:  makerguard.Client{IP: e.Proxies.ClientIP(r), UserAgent: printable(r.UserAgent(), 256), RequestID: id.New("req")},
+			},
 			recorder: recorder{ResponseWriter: w},
 		}
-		client, rec := &v.client, &v.recorder
+		client, rec := &v.Client, &v.recorder
 		v.requestID[0] = client.RequestID
-		r = r.WithContext(makerguard.WithClient(r.Context(), client))
+		r = r.WithContext(&v.Visit)
 		h := w.Header()
 		h["X-Request-Id"] = v.requestID[:]
 		h["X-Content-Type-Options"] = nosniff
@@ -106,7 +109,7 @@ var (
 
 // visit is what Edge keeps of one request, in one piece.
 type visit struct {
-	client makerguard.Client
+	makerguard.Visit
 	recorder
 	requestID [1]string // the value of X-Request-Id
 }

@@ -64,11 +64,11 @@ func (i *Inspection) file(dst []makerguard.Finding, f upload.File) []makerguard.
 	return dst
 }
 
-// text inspects a text that may be JSON. What was cut off is no longer JSON.
+// text inspects a text that may be JSON.
 func (i *Inspection) text(dst []makerguard.Finding, name, contentType, s string, loc makerguard.Location, truncated bool) []makerguard.Finding {
 	media, _, _ := strings.Cut(contentType, ";")
-	if !truncated && isJSON(strings.ToLower(strings.TrimSpace(media))) {
-		return i.Detector.InspectJSON(dst, name, []byte(s), makerguard.InJSON)
+	if isJSON(strings.ToLower(strings.TrimSpace(media))) {
+		return i.Detector.InspectJSON(dst, threat.Input{Name: name, Value: s, Location: makerguard.InJSON, Truncated: truncated})
 	}
 	return i.Detector.Inspect(dst, threat.Input{Name: name, Value: s, Location: loc})
 }

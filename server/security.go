@@ -31,7 +31,7 @@ func (s *Server) inspect(ctx context.Context, c call, in *body[api.InspectReques
 			found = s.guard.Detector.Inspect(found, threat.Input{Name: x.Name, Value: text, Location: loc, Kind: kind})
 			continue
 		}
-		found = s.guard.Detector.InspectJSON(found, x.Name, x.Value, loc)
+		found = s.guard.Detector.InspectJSON(found, threat.Input{Name: x.Name, Value: string(x.Value), Location: loc})
 	}
 	return s.validation(ctx, c, threat.InspectRoute, "", catalog.Report{}, found)
 }

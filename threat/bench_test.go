@@ -51,7 +51,7 @@ func BenchmarkInspect(b *testing.B) {
 }
 
 // product is a JSON product of about n bytes.
-func product(n int) []byte {
+func product(n int) string {
 	var b strings.Builder
 	b.WriteString(`{"sku":"HB-52_18","name":"O'Brien & Sons \"Harbour\"","price":{"amount_minor":12990,"currency":"EUR"},"frame":{"size":"52[]18-145","material":"plastic","lens_width":52.5},"images":[`)
 	for i := 0; b.Len() < n-200; i++ {
@@ -61,7 +61,7 @@ func product(n int) []byte {
 		fmt.Fprintf(&b, `{"name":"harbour-front-%d.jpg","content_type":"image/jpeg","alt":"Acetate frame, tortoise (front %d), with spring hinges & case; 100%% hand-made"}`, i, i)
 	}
 	b.WriteString(`],"description":"Light, strong & made by hand. Select the size you like: 50, 52 or 54. Fits narrow and medium faces."}`)
-	return []byte(b.String())
+	return b.String()
 }
 
 func BenchmarkInspectJSON(b *testing.B) {
@@ -72,7 +72,7 @@ func BenchmarkInspectJSON(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(body)))
 			for b.Loop() {
-				if fs := d.InspectJSON(nil, "body", body, makerguard.InJSON); fs != nil {
+				if fs := d.InspectJSON(nil, threat.Input{Name: "body", Value: body, Location: makerguard.InJSON}); fs != nil {
 					b.Fatal(fs)
 				}
 			}

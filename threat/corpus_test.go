@@ -44,7 +44,7 @@ func inspect(d *threat.Detector, r row) []makerguard.Finding {
 	in := threat.Input{Name: "v", Value: r.Input}
 	switch r.As {
 	case "json":
-		return d.InspectJSON(nil, "body", []byte(r.Input), makerguard.InJSON)
+		return d.InspectJSON(nil, threat.Input{Name: "body", Value: r.Input, Location: makerguard.InJSON})
 	case "querystring":
 		return d.InspectQuery(nil, r.Input)
 	case "html":

@@ -45,6 +45,8 @@ type Input struct {
 	Value    string              // after the one decoding that its place in HTTP asks for
 	Location makerguard.Location // where it stands
 	Kind     makerguard.Kind     // what it is meant to be; "" if unknown
+	// Truncated says that Value is the beginning of something longer: JSON may end anywhere then.
+	Truncated bool
 }
 
 // Inspect appends to dst what it finds in in.Value, at most one finding per class,

@@ -192,7 +192,7 @@ func TestInspectJSON_NamesTheValueByPointer(t *testing.T) {
 		{`{"t":"\u003cscript\u003e1"}`, "body/t", makerguard.XSS},
 		{`{"constructor":{"prototype":{}}}`, "body/constructor/prototype", makerguard.PrototypePollute},
 	} {
-		fs := d.InspectJSON(nil, "body", []byte(c.body), makerguard.InJSON)
+		fs := d.InspectJSON(nil, threat.Input{Name: "body", Value: c.body, Location: makerguard.InJSON})
 		if len(fs) == 0 || fs[0].Type != c.want || fs[0].Input != c.input || fs[0].Location != makerguard.InJSON {
 			t.Errorf("InspectJSON(%s) = %+v, want %s in %s", c.body, fs, c.want, c.input)
 		}
@@ -241,7 +241,7 @@ func TestInspectJSON_ReportsWhatReadersDisagreeOn(t *testing.T) {
 		{"surrogate pair", `"\ud83d\ude00"`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			fs := d.InspectJSON(nil, "body", []byte(c.body), makerguard.InJSON)
+			fs := d.InspectJSON(nil, threat.Input{Name: "body", Value: c.body, Location: makerguard.InJSON})
 			if c.rule == "" {
 				if len(fs) > 0 {
 					t.Errorf("InspectJSON(%.60s) = %v, want nothing", c.body, rules(fs))
@@ -262,7 +262,7 @@ func TestInspectJSON_ReadsOnBehindGarbage(t *testing.T) {
 		`{"a":1,} "<script>1</script>"`, strings.Repeat("[", 40) + `"<script>1</script>"`, `{'a':'<script>1</script>'}`, `"open <script>1</script>`,
 	} {
 		found := false
-		for _, f := range d.InspectJSON(nil, "body", []byte(body), makerguard.InJSON) {
+		for _, f := range d.InspectJSON(nil, threat.Input{Name: "body", Value: body, Location: makerguard.InJSON}) {
 			found = found || f.Type == makerguard.XSS
 		}
 		if !found {

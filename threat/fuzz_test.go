@@ -74,7 +74,7 @@ func FuzzInspectJSON(f *testing.F) {
 	}
 	d := newDetector(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		fs := d.InspectJSON(nil, "body", body, makerguard.InJSON)
+		fs := d.InspectJSON(nil, threat.Input{Name: "body", Value: string(body), Location: makerguard.InJSON})
 		checkFindings(t, string(body), fs)
 		said := map[string]bool{}
 		for _, f := range fs {

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/makerguard/makerguard"
 )
@@ -12,21 +13,27 @@ import (
 const maxDepth = 32
 
 // InspectJSON inspects all keys and string values of a JSON text of any shape. Findings carry
-// name with the JSON pointer (RFC 6901) of the value behind it. What no strict parser
-// takes (broken syntax, duplicate keys, nesting over 32, invalid UTF-8) is a
-// malformed_input finding, and what could not be parsed is inspected as text.
-func (d *Detector) InspectJSON(dst []makerguard.Finding, name string, body []byte, loc makerguard.Location) []makerguard.Finding {
-	w := jsonWalk{d: d, dst: dst, name: name, loc: loc, text: string(body), seed: jsonSeed}
-	var room [manyKeys]uint64 // enough for most bodies, without a copy for each size on the way
-	w.keys = room[:0]
+// in.Name with the JSON pointer (RFC 6901) of the value behind it. What no strict parser
+// takes (broken syntax unless in.Truncated, duplicate keys, nesting over 32, invalid UTF-8) is a
+// malformed_input finding, and what could not be parsed is inspected as text. The kind counts
+// for nothing.
+func (d *Detector) InspectJSON(dst []makerguard.Finding, in Input) []makerguard.Finding {
+	w := jsonWalks.Get().(*jsonWalk) //nolint:errcheck // of nothing else
+	w.d, w.dst, w.name, w.loc, w.text, w.cut = d, dst, in.Name, in.Location, in.Value, in.Truncated
 	w.skip()
 	if w.value() {
 		if w.skip(); w.pos < len(w.text) {
 			w.broken(ruleMalformedJSON)
 		}
 	}
-	return w.dst
+	dst = w.dst
+	w.release()
+	return dst
 }
+
+// jsonWalks are walks that nobody is on, empty but for the room for keys, which has a bound: so
+// many keys of so many open objects.
+var jsonWalks = sync.Pool{New: func() any { return &jsonWalk{keys: make([]uint64, 0, manyKeys)} }}
 
 // jsonSeed makes key hashes unpredictable, so that nobody can make keys collide.
 var jsonSeed = maphash.MakeSeed()
@@ -38,14 +45,22 @@ type jsonWalk struct {
 	name string
 	loc  makerguard.Location
 	text string
+	cut  bool // text is the beginning of a longer one
 	pos  int
-	seed maphash.Seed
 
 	path  [maxDepth]step // where the value being read stands
 	depth int
 	keys  []uint64            // hashes of the keys of all open objects, the innermost last
 	many  map[uint64]struct{} // hashes of (object, key) of objects with many keys
 	seen  bool                // a duplicate was reported
+}
+
+// release leaves the walk empty to the next one.
+func (w *jsonWalk) release() {
+	clear(w.path[:w.depth])
+	w.d, w.dst, w.name, w.text, w.many = nil, nil, "", "", nil
+	w.pos, w.depth, w.keys, w.seen = 0, 0, w.keys[:0], false
+	jsonWalks.Put(w)
 }
 
 // step is one step of a JSON pointer.
@@ -59,7 +74,9 @@ const manyKeys = 32
 
 // broken reports what is wrong at the place reached and inspects the rest as text.
 func (w *jsonWalk) broken(r *rule) bool {
-	w.report(r, w.pos, len(w.text))
+	if r != ruleMalformedJSON || !w.cut {
+		w.report(r, w.pos, len(w.text))
+	}
 	before := len(w.dst)
 	w.dst = w.d.Inspect(w.dst, Input{Name: w.name, Value: w.text[w.pos:], Location: w.loc})
 	for i := before; i < len(w.dst); i++ {
@@ -235,6 +252,7 @@ func (w *jsonWalk) object() bool {
 
 func (w *jsonWalk) leave() bool {
 	w.depth--
+	w.path[w.depth] = step{}
 	w.pos++
 	return true
 }
@@ -250,7 +268,7 @@ func (w *jsonWalk) peek() byte {
 // unique reports a key that the object opened at the given place already has; its keys
 // start at first.
 func (w *jsonWalk) unique(key string, start, opened, first int) {
-	h := maphash.String(w.seed, key)
+	h := maphash.String(jsonSeed, key)
 	duplicate := false
 	if len(w.keys)-first < manyKeys {
 		for _, k := range w.keys[first:] {

@@ -159,16 +159,16 @@ func TestInspect_FindingsPointIntoWhatWasSent(t *testing.T) {
 			return d.InspectCookie(nil, s)
 		}},
 		{"JSON", `{"a":1,"b":["x\n","\u00e9 \u003cscript\u003e1"]}`, `\u003cscript\u003e1`, func(s string) []makerguard.Finding {
-			return d.InspectJSON(nil, "body", []byte(s), makerguard.InJSON)
+			return d.InspectJSON(nil, threat.Input{Name: "body", Value: s, Location: makerguard.InJSON})
 		}},
 		{"key of JSON", `{"a":1, "\u0024ne":1}`, `\u0024ne`, func(s string) []makerguard.Finding {
-			return d.InspectJSON(nil, "body", []byte(s), makerguard.InJSON)
+			return d.InspectJSON(nil, threat.Input{Name: "body", Value: s, Location: makerguard.InJSON})
 		}},
 		{"duplicate key", `{"a":1,"b":2,"a":3}`, `a`, func(s string) []makerguard.Finding {
-			return d.InspectJSON(nil, "body", []byte(s), makerguard.InJSON)
+			return d.InspectJSON(nil, threat.Input{Name: "body", Value: s, Location: makerguard.InJSON})
 		}},
 		{"behind broken JSON", `{"a":1,} <script>1`, `<script>1`, func(s string) []makerguard.Finding {
-			fs := d.InspectJSON(nil, "body", []byte(s), makerguard.InJSON)
+			fs := d.InspectJSON(nil, threat.Input{Name: "body", Value: s, Location: makerguard.InJSON})
 			return fs[len(fs)-1:]
 		}},
 	} {

@@ -71,7 +71,7 @@ func TestDetector_OrdinaryRequestsPass(t *testing.T) {
 		`{"address":"Rue de l'Église 12; 2e étage, 75001 Paris","company":"Müller, Söhne & Co. KG (Optik)"}`,
 		`{"sku":"AB-52_18","html":false,"dims":"5\" x 3\"","url":"https://cdn.maker.example/img/a.png?w=800&h=600"}`,
 	} {
-		if found := d.InspectJSON(nil, "body", []byte(body), makerguard.InJSON); len(found) != 0 {
+		if found := d.InspectJSON(nil, threat.Input{Name: "body", Value: body, Location: makerguard.InJSON}); len(found) != 0 {
 			t.Errorf("%s: %v, want nothing", body, found)
 		}
 	}

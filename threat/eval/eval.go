@@ -110,7 +110,7 @@ func Read(r io.Reader) ([]Sample, error) {
 func Inspect(d *threat.Detector, s Sample) []makerguard.Finding {
 	switch s.Context {
 	case "json body":
-		return d.InspectJSON(nil, "body", []byte(s.Input), makerguard.InJSON)
+		return d.InspectJSON(nil, threat.Input{Name: "body", Value: s.Input, Location: makerguard.InJSON})
 	case "query string":
 		return d.InspectQuery(nil, s.Input)
 	}
