@@ -139,7 +139,7 @@ func mediaType(h http.Header) string {
 
 // readStart reads up to MaxInspected bytes. length is how many to expect, or negative.
 func readStart(r io.Reader, length int64) (string, error) {
-	chunk := chunks.Get().(*[chunkSize]byte) //nolint:errcheck // of nothing else
+	chunk := chunks.Get().(*[chunkSize]byte)
 	defer chunks.Put(chunk)
 	if length >= 0 && length <= chunkSize {
 		n, err := io.ReadFull(r, chunk[:length])

@@ -18,7 +18,7 @@ const maxDepth = 32
 // malformed_input finding, and what could not be parsed is inspected as text. The kind counts
 // for nothing.
 func (d *Detector) InspectJSON(dst []makerguard.Finding, in Input) []makerguard.Finding {
-	w := jsonWalks.Get().(*jsonWalk) //nolint:errcheck // of nothing else
+	w := jsonWalks.Get().(*jsonWalk)
 	w.d, w.dst, w.name, w.loc, w.text, w.cut = d, dst, in.Name, in.Location, in.Value, in.Truncated
 	w.skip()
 	if w.value() {

@@ -30,7 +30,9 @@ var ways = map[string]func(*threat.Detector, string){
 	"value": func(d *threat.Detector, s string) {
 		d.Inspect(nil, threat.Input{Name: "v", Value: s, Location: makerguard.InQuery})
 	},
-	"json":  func(d *threat.Detector, s string) { d.InspectJSON(nil, threat.Input{Name: "b", Value: s, Location: makerguard.InJSON}) },
+	"json": func(d *threat.Detector, s string) {
+		d.InspectJSON(nil, threat.Input{Name: "b", Value: s, Location: makerguard.InJSON})
+	},
 	"query": func(d *threat.Detector, s string) { d.InspectQuery(nil, s) },
 }
 
