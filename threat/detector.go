@@ -59,7 +59,7 @@ func (d *Detector) Inspect(dst []makerguard.Finding, in Input) []makerguard.Find
 
 // value is Inspect for a value, or for the name of one.
 func (d *Detector) value(dst []makerguard.Finding, in Input, key bool) []makerguard.Finding {
-	m, plain := first(in.Value, key)
+	m, plain := d.first(in.Value, key)
 	if plain {
 		return dst
 	}
@@ -68,9 +68,12 @@ func (d *Detector) value(dst []makerguard.Finding, in Input, key bool) []makergu
 
 // first is the first pass over a value or the name of one. Most are plain: no voice has anything
 // to say of them.
-func first(s string, key bool) (m marks, plain bool) {
+func (d *Detector) first(s string, key bool) (m marks, plain bool) {
 	m = scan(s)
-	return m, m&noticeable == 0 && !unmarked(s) && !(key && strings.Contains(s, "__"))
+	if m&noticeable != 0 && (d.paranoia > 1 || !prose(m, len(s))) {
+		return m, false
+	}
+	return m, !unmarked(s) && !(key && strings.Contains(s, "__"))
 }
 
 // inspect reads a value that is not plain, with the marks of its first pass.

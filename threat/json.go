@@ -309,7 +309,7 @@ func (w *jsonWalk) report(r *rule, start, end int) {
 
 // inspect lets the voices read a string that begins behind the quote at start.
 func (w *jsonWalk) inspect(s string, start int, key bool) {
-	m, plain := first(s, key)
+	m, plain := w.d.first(s, key)
 	if plain {
 		return
 	}

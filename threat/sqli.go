@@ -35,8 +35,17 @@ const (
 	sqlOperators = markLess | markGreater | markEqual | markParen | markHash | markDashes | markBang | markSlash | markSemi
 )
 
+// briefSQL is how long a value may be, in bytes, that is SQL by nothing but everyday words: "1 or 2".
+const briefSQL = 32
+
+// prose reports whether a text of n bytes has nothing but the words that SQL shares with
+// English, and more of them than an injection would.
+func prose(m marks, n int) bool {
+	return m&^(markLogic|markPercent|markCurly) == 0 && n >= briefSQL
+}
+
 func (x *inspection) sqli() {
-	if !x.has(sqlGate) && !(x.has(markLogic) && (x.has(sqlOperators) || len(x.text) < 32)) {
+	if !x.has(sqlGate) && !(x.has(markLogic) && (x.has(sqlOperators) || len(x.text) < briefSQL)) {
 		return
 	}
 	x.memo.view++
