@@ -44,7 +44,7 @@ var kinds = map[makerguard.Code]kind{
 	makerguard.InsufficientPermissions: {http.StatusForbidden, "Not permitted", false},
 	makerguard.EntitlementExceeded:     {http.StatusForbidden, "The plan allows no more of these", false},
 	makerguard.UsageLimitExceeded:      {http.StatusTooManyRequests, "The month's limit is used up", true},
-	makerguard.RateLimitExceeded:       {http.StatusTooManyRequests, "Too many attempts", true},
+	makerguard.RateLimitExceeded:       {http.StatusTooManyRequests, "Too many requests", true},
 	makerguard.SecurityThreatDetected:  {http.StatusForbidden, "The request looks like an attack", false},
 	makerguard.ValidationFailed:        {http.StatusUnprocessableEntity, "The request is not valid", false},
 	makerguard.MalformedRequest:        {http.StatusBadRequest, "The request is malformed", false},
