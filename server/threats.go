@@ -2,7 +2,10 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -48,6 +51,29 @@ func (q ThreatQuery) filter(mfr makerguard.ManufacturerID, all bool) makerguard.
 	}
 }
 
+// ofQuery names the fields of a filter that is not valid as the parameters they came from.
+func ofQuery(err error) error {
+	e, ok := errors.AsType[*makerguard.Error](err)
+	if !ok {
+		return err
+	}
+	named := *e
+	named.Fields = slices.Clone(e.Fields)
+	for i := range named.Fields {
+		name := strings.TrimPrefix(named.Fields[i].Pointer, "/")
+		switch name {
+		case "before":
+			name = "cursor"
+		case "member_id":
+			name = "member"
+		case "text":
+			name = "q"
+		}
+		named.Fields[i].Pointer = "query." + name
+	}
+	return &named
+}
+
 // AllThreatsQuery selects entries of everybody's history.
 type AllThreatsQuery struct {
 	ManufacturerID makerguard.ManufacturerID `query:"manufacturer_id" maxLength:"64" doc:"Without it all"`
@@ -84,7 +110,7 @@ func (s *Server) page(ctx context.Context, f makerguard.ThreatFilter, p PageQuer
 	f.Before, f.Limit = makerguard.EventID(p.Cursor), p.Limit
 	ts, err := s.guard.Threats.List(ctx, f)
 	if err != nil {
-		return nil, err
+		return nil, ofQuery(err)
 	}
 	out := api.ThreatsResponse{Threats: threats(ts)}
 	if len(ts) == p.Limit {
@@ -121,7 +147,7 @@ func export[I any](s *Server, op operation, filter func(call, *I) makerguard.Thr
 		first := f
 		first.Limit = 1
 		if _, err := s.guard.Threats.List(ctx, first); err != nil {
-			return nil, err // while there still can be another answer
+			return nil, ofQuery(err) // while there still can be another answer
 		}
 		return &huma.StreamResponse{Body: func(hc huma.Context) { s.stream(ctx, hc, f) }}, nil
 	})

@@ -84,7 +84,7 @@ func (l *Log) Prune(ctx context.Context) (int, error) {
 func checkFilter(f makerguard.ThreatFilter) error {
 	var fields []makerguard.FieldError
 	add := func(pointer, message string) {
-		fields = append(fields, makerguard.FieldError{Pointer: pointer, Message: message})
+		fields = append(fields, makerguard.FieldError{Pointer: pointer, Rule: "filter", Message: message})
 	}
 	if f.ManufacturerID == "" && !f.AllTenants {
 		add("/manufacturer_id", "Say whose history to read.")
