@@ -247,7 +247,7 @@ func exclusionOf(t makerguard.Threat) (makerguard.Exclusion, error) {
 	message := ""
 	switch err := CheckRuleSet(makerguard.RuleSet{Exclusions: []makerguard.Exclusion{e}}); {
 	case t.Route == "" || asked(t.Route):
-		message = "The event is no finding in a request to a route that anything was or could be refused on."
+		message = "Only what was found in a request that can be refused may be overlooked. This event is none: it is of another kind, or somebody asked about a value and was told."
 	case hidden:
 		message = "The event's input or route is hidden or cut off; set a mode for the rule on the route."
 	case err != nil:
