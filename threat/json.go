@@ -87,14 +87,11 @@ func (w *jsonWalk) broken(r *rule) bool {
 }
 
 func (w *jsonWalk) skip() {
-	for w.pos < len(w.text) {
-		switch w.text[w.pos] {
-		case ' ', '\t', '\r', '\n':
-			w.pos++
-		default:
-			return
-		}
+	text, i := w.text, w.pos
+	for i < len(text) && (text[i] == ' ' || text[i] == '\n' || text[i] == '\r' || text[i] == '\t') {
+		i++
 	}
+	w.pos = i
 }
 
 // value reads one value and reports whether reading can go on.

@@ -8,12 +8,12 @@ import (
 
 // string reads the string at the place reached and reports whether it is well-formed.
 func (w *jsonWalk) string() (string, bool) {
-	start := w.pos + 1
-	for i := start; i < len(w.text); i++ {
-		switch c := w.text[i]; {
+	text, start := w.text, w.pos+1
+	for i := start; i < len(text); i++ {
+		switch c := text[i]; {
 		case c == '"':
 			w.pos = i + 1
-			return w.text[start:i], true
+			return text[start:i], true
 		case c == '\\':
 			return w.escaped(start, i)
 		case c < ' ':

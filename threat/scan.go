@@ -108,7 +108,8 @@ func scan(s string) marks {
 			if i-start < 2 {
 				continue
 			}
-			if w := words[wordAt(s[start:i], h)].marks; w != 0 {
+			if known := wordAt(s[start:i], h); known != 0 {
+				w := words[known].marks
 				if w&markCode != 0 && !goesOn(s, i) || w&markNoun != 0 && !codeFollows(s, i) {
 					w &^= markCode
 				}

@@ -27,11 +27,15 @@ const (
 
 // sqlToken is one token, text[start:end].
 type sqlToken struct {
-	kind       sqlKind
-	class      class // of a word; function classes stand also for a word without "("
+	sqlShape   // apart, since the compiler keeps no struct of more than four fields in registers
 	start, end int
-	open       bool // a string or comment that nothing ends
-	glued      bool // no white space before it
+}
+
+type sqlShape struct {
+	kind  sqlKind
+	class class // of a word; function classes stand also for a word without "("
+	open  bool  // a string or comment that nothing ends
+	glued bool  // no white space before it
 }
 
 // maxSQLToken bounds how far the lexer looks for the end of a string or comment. Longer ones
@@ -137,7 +141,7 @@ func (l *sqlLexer) peek() sqlToken {
 // next returns the next token, sqlEnd for ever behind the last one.
 func (l *sqlLexer) next() sqlToken {
 	if *l.budget <= 0 {
-		return sqlToken{start: l.pos, end: l.pos, glued: true}
+		return sqlToken{sqlShape{glued: true}, l.pos, l.pos}
 	}
 	before, code, comments := l.pos, l.code, l.comments
 	known := &l.memo.entries[before%len(l.memo.entries)]
@@ -160,7 +164,7 @@ func (l *sqlLexer) next() sqlToken {
 func (l *sqlLexer) read() sqlToken {
 	before := l.pos
 	l.skip()
-	t := sqlToken{start: l.pos, end: l.pos, glued: l.pos == before}
+	t := sqlToken{sqlShape{glued: l.pos == before}, l.pos, l.pos}
 	if l.pos >= len(l.text) {
 		return t
 	}
