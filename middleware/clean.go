@@ -26,6 +26,7 @@ const (
 	headerValue valueKind = iota
 	cookieHeader
 	pathValue
+	queryValue
 	kindsOfValues
 )
 

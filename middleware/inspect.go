@@ -42,7 +42,7 @@ type Inspection struct {
 	// Monitor writes findings to the history and lets the request through, whatever the
 	// rules say.
 	Monitor bool
-	// Seen, if set, remembers what was clean of headers, cookies and paths. It may be shared.
+	// Seen, if set, remembers what was clean of headers, cookies, paths and queries. It may be shared.
 	Seen *CleanValues
 }
 
@@ -67,11 +67,23 @@ func (i *Inspection) Handler(next http.Handler) http.Handler {
 
 // Head inspects what stands before the body. The path is decoded, the query is not.
 func (i *Inspection) Head(dst []makerguard.Finding, path, rawQuery string, h http.Header) []makerguard.Finding {
-	dst = i.path(dst, path)
-	if rawQuery != "" {
-		dst = i.Detector.InspectQuery(dst, rawQuery)
-	}
+	dst = i.query(i.path(dst, path), rawQuery)
 	return i.headers(dst, h)
+}
+
+func (i *Inspection) query(dst []makerguard.Finding, raw string) []makerguard.Finding {
+	if raw == "" {
+		return dst
+	}
+	r, clean := i.Seen.find(queryValue, raw)
+	if clean {
+		return dst
+	}
+	before := len(dst)
+	if dst = i.Detector.InspectQuery(dst, raw); len(dst) == before {
+		r.keep()
+	}
+	return dst
 }
 
 func (i *Inspection) path(dst []makerguard.Finding, path string) []makerguard.Finding {
@@ -132,6 +144,9 @@ func mediaType(h http.Header) string {
 	v := h["Content-Type"]
 	if len(v) != 1 {
 		return ""
+	}
+	if v[0] == "application/json" { // as most send it
+		return v[0]
 	}
 	media, _, _ := strings.Cut(v[0], ";")
 	return strings.ToLower(strings.TrimSpace(media))

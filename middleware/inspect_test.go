@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -145,21 +146,34 @@ func TestInspection_FailsClosed(t *testing.T) {
 	}
 }
 
-// A clean header that was remembered does not vouch for another one.
-func TestInspection_RemembersCleanHeadersOnly(t *testing.T) {
+// What was remembered as clean does not vouch for anything else, nor for itself in another place.
+func TestInspection_RemembersCleanValuesOnly(t *testing.T) {
 	in := inspection(t, &history{})
-	header := func(v string) http.Header { return http.Header{"User-Agent": {v}} }
-	for i := range 2000 { // more than are remembered
-		clean := fmt.Sprintf("Mozilla/5.0 (X11; Linux x86_64) build %d", i)
-		hostile := fmt.Sprintf("<script>alert(%d)</script>", i)
+	parts := map[string]func(v string) []makerguard.Finding{
+		"header": func(v string) []makerguard.Finding { return in.Head(nil, "/", "", http.Header{"User-Agent": {v}}) },
+		"cookie": func(v string) []makerguard.Finding {
+			return in.Head(nil, "/", "", http.Header{"Cookie": {"note=" + url.QueryEscape(v)}})
+		},
+		"path":  func(v string) []makerguard.Finding { return in.Head(nil, "/notes/"+v, "", nil) },
+		"query": func(v string) []makerguard.Finding { return in.Head(nil, "/", "note="+url.QueryEscape(v), nil) },
+	}
+	for i := range 5000 { // more than are remembered
+		clean, hostile := fmt.Sprintf("Chromium for X11, build %d", i), fmt.Sprintf("<script>alert(%d)</script>", i)
 		for range 2 {
-			if found := in.Head(nil, "/", "", header(clean)); len(found) != 0 {
-				t.Fatalf("%q: %v, want nothing", clean, found)
-			}
-			if found := in.Head(nil, "/", "", header(hostile)); len(found) == 0 {
-				t.Fatalf("%q: nothing found the second time", hostile)
+			for name, inspect := range parts {
+				if found := inspect(clean); len(found) != 0 {
+					t.Fatalf("%s %q: %v, want nothing", name, clean, found)
+				}
+				if found := inspect(hostile); len(found) == 0 {
+					t.Fatalf("%s %q: nothing found", name, hostile)
+				}
 			}
 		}
+	}
+	const operator = "price[$gt]=0"
+	in.Head(nil, operator, "", http.Header{"User-Agent": {operator}})
+	if found := in.Head(nil, "/", operator, nil); len(found) == 0 {
+		t.Errorf("%q as a query: nothing found after it was a path and a header", operator)
 	}
 }
 
