@@ -339,6 +339,17 @@ func (w *world) withMFA(email, seed string) *auth.SignIn {
 	return done
 }
 
+// forge returns a token that differs from the genuine one in a character that carries only
+// signed or secret bits, so that it is never the genuine one by chance.
+func forge[T ~string](genuine T) T {
+	i := len(genuine) - 8
+	other := T("A")
+	if genuine[i] == 'A' {
+		other = "B"
+	}
+	return genuine[:i] + other + genuine[i+1:]
+}
+
 func wantCode(t testing.TB, what string, err error, want makerguard.Code) {
 	t.Helper()
 	if got := makerguard.CodeOf(err); got != want {

@@ -549,7 +549,7 @@ func TestAuthenticate_RefusesBadTokensWarmAndCold(t *testing.T) {
 	good := string(in.Tokens.Access)
 	w.authenticate(in.Tokens.Access)
 	for _, bad := range []string{
-		"", "x", good + "x", good[:len(good)-2] + "AA", good + "\n", "." + good, string(in.Tokens.Refresh), string(in.DeviceToken),
+		"", "x", good + "x", forge(good), good + "\n", "." + good, string(in.Tokens.Refresh), string(in.DeviceToken),
 		"mgk_0000", string(make([]byte, 9000)),
 	} {
 		_, err := w.Authenticate(t.Context(), bad)
@@ -776,7 +776,7 @@ func TestIntrospect(t *testing.T) {
 	inactive("another tenant's refresh token", foreign, tokens.Refresh)
 	inactive("asked by nobody", nil, tokens.Access)
 	inactive("nonsense", operator, "nonsense")
-	inactive("forged refresh token", operator, tokens.Refresh[:len(tokens.Refresh)-2]+"AA")
+	inactive("forged refresh token", operator, forge(tokens.Refresh))
 	next := w.mustRefresh(w.mustRefresh(tokens.Refresh).Refresh)
 	inactive("used refresh token", operator, tokens.Refresh)
 	if got := introspect(operator, next.Refresh); !got.Active {
@@ -799,8 +799,7 @@ func TestRevokeToken_UnknownTokensAreFine(t *testing.T) {
 	w := newWorld(t, nil)
 	m := w.manufacturer("anna@optik.example", makerguard.TierFree)
 	tokens := w.login(m.Email).Tokens
-	forged := tokens.Refresh[:len(tokens.Refresh)-2] + "AA"
-	for _, tok := range []string{"", "nonsense", string(forged), string(tokens.Access) + "x"} {
+	for _, tok := range []string{"", "nonsense", string(forge(tokens.Refresh)), string(tokens.Access) + "x"} {
 		if err := w.RevokeToken(t.Context(), tok, home); err != nil {
 			t.Errorf("RevokeToken(%.20q) = %v, want nil", tok, err)
 		}
