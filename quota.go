@@ -78,14 +78,15 @@ type MeterAccount struct {
 // value holds nothing. It is not safe for concurrent use, and of several copies only
 // one may be ended.
 type Reservation struct {
+	Period Period // in which the units count
 	amount int64
 	settle func(amount int64, used bool)
 }
 
-// NewReservation returns a reservation of amount units that calls settle once, when
-// it ends. Only package quota, and what stands in for it, makes them.
-func NewReservation(amount int64, settle func(amount int64, used bool)) Reservation {
-	return Reservation{amount: amount, settle: settle}
+// NewReservation returns a reservation of amount units of a period that calls settle once,
+// when it ends. Only package quota, and what stands in for it, makes them.
+func NewReservation(p Period, amount int64, settle func(amount int64, used bool)) Reservation {
+	return Reservation{Period: p, amount: amount, settle: settle}
 }
 
 // Commit says that the units were used.

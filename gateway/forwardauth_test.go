@@ -39,7 +39,7 @@ func (p *parts) Reserve(_ context.Context, _ makerguard.MeterAccount, m makergua
 	if p.quotaErr != nil && m == makerguard.APICalls {
 		return makerguard.Reservation{}, 0, p.quotaErr
 	}
-	return makerguard.NewReservation(amount, func(_ int64, used bool) {
+	return makerguard.NewReservation(makerguard.Period{}, amount, func(_ int64, used bool) {
 		if used {
 			p.committed[m]++
 		} else {
@@ -80,9 +80,7 @@ func newGateway(t *testing.T, p *parts, policy string, log *bytes.Buffer) (http.
 	if err != nil {
 		t.Fatal(err)
 	}
-	gate := &middleware.Gate{Access: access, Now: time.Now, Logger: logger, Period: func(now time.Time, _ string, _ int) (makerguard.Period, error) {
-		return makerguard.Period{Start: now.Add(-time.Hour), End: now.Add(time.Hour)}, nil
-	}}
+	gate := &middleware.Gate{Access: access, Now: time.Now, Logger: logger}
 	return gateway.ForwardAuth(gateway.New(gateway.Config{
 		Authenticator: p, Gate: gate, Inspection: &middleware.Inspection{Detector: detector, Log: p, Logger: logger},
 		Identifier: p, Proxies: proxies, Logger: logger,

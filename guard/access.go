@@ -62,7 +62,7 @@ func (g *Guard) Use(ctx context.Context, p *makerguard.Principal, meter makergua
 		}
 		return MeterState{}, err
 	}
-	period, err := g.gate.Period(g.cfg.Now(), p.TimeZone, p.AnchorDay)
+	period, err := g.Meters.PeriodAt(g.cfg.Now(), p.TimeZone, p.AnchorDay)
 	if err != nil {
 		return MeterState{}, err
 	}

@@ -3,6 +3,8 @@ package guard_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/makerguard/makerguard"
@@ -20,10 +22,17 @@ func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d *discard) WriteHeader(status int)      { d.status = status }
 
+// unlimited is the built-in policy without a limit of requests for enterprise.
+const unlimited = "version: 1\ntiers: {enterprise: {limits: {api_calls: unlimited}}}\n"
+
 // enterprise signs up a manufacturer without limits, so that whoever measures meets none.
 func enterprise(t testing.TB) (*makerguardtest.Server, string) {
 	t.Helper()
-	s := makerguardtest.NewServer(t, &makerguardtest.Options{Proxies: "192.0.2.0/24"})
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(policy, []byte(unlimited), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := makerguardtest.NewServer(t, &makerguardtest.Options{Proxies: "192.0.2.0/24", PolicyFile: policy})
 	mfr, token := signUp(t, s.Guard, "bench")
 	operator := &makerguard.Principal{Kind: makerguard.KindMember, ManufacturerID: makerguard.PlatformID, MemberID: "mbr_op"}
 	if err := s.Guard.Accounts.SetTier(t.Context(), operator, mfr, makerguard.TierEnterprise, makerguard.Client{}); err != nil {

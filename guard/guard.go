@@ -276,7 +276,7 @@ func (g *Guard) build(ctx context.Context, kek envelope.KEK, policy *rbac.Policy
 	}
 	g.mail = &mail.Outbox{Dir: filepath.Join(cfg.Data, outbox), From: "makerguard@localhost.localdomain", Now: now}
 	g.feed.Subscribe(g.apply)
-	g.gate = &middleware.Gate{Access: g.Access, Now: now, Period: g.Meters.PeriodAt, Logger: logger, Denied: g.AccessDenied}
+	g.gate = &middleware.Gate{Access: g.Access, Now: now, Logger: logger, Denied: g.AccessDenied}
 	g.inspection = &middleware.Inspection{Detector: g.Detector, Log: g.Threats, Rules: g.Rules, Logger: logger, Seen: new(middleware.CleanValues)}
 	if g.limits, err = middleware.NewLimits(middleware.LimitsConfig{Access: g.Access, Store: g.store, Now: now, Logger: logger}); err != nil {
 		return err

@@ -18,12 +18,15 @@ import (
 	"github.com/makerguard/makerguard/rbac"
 )
 
+// month is short, so that its end is seen to come.
+var month = makerguard.Period{Start: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), End: time.Date(2026, 3, 1, 14, 0, 0, 0, time.UTC)}
+
 // unlimited is a quota that counts what is taken of it.
 type unlimited struct{ reserved atomic.Int64 }
 
 func (u *unlimited) Reserve(_ context.Context, _ makerguard.MeterAccount, _ makerguard.Meter, _, limit int64) (makerguard.Reservation, int64, error) {
 	u.reserved.Add(1)
-	return makerguard.Reservation{}, limit, nil
+	return makerguard.NewReservation(month, 1, nil), limit, nil
 }
 
 func (*unlimited) Spend(context.Context, makerguard.MeterAccount, makerguard.Meter, int64, int64, string, []byte) (makerguard.SpendResult, error) {
@@ -101,10 +104,7 @@ func newSite(t testing.TB, src string, store interface {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	gate := &middleware.Gate{Access: s.access, Now: now, Period: func(now time.Time, _ string, _ int) (makerguard.Period, error) {
-		start := now.Truncate(2 * time.Hour)
-		return makerguard.Period{Start: start, End: start.Add(2 * time.Hour)}, nil
-	}}
+	gate := &middleware.Gate{Access: s.access, Now: now}
 	app := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.app != nil {
 			s.app(w, r)

@@ -18,18 +18,13 @@ type Demand struct {
 	StepUp time.Duration
 }
 
-// Gate lets requests through as the policy allows and counts them. It must not be copied once it
-// was used.
+// Gate lets requests through as the policy allows and counts them.
 type Gate struct {
 	Access *rbac.Authorizer
 	Now    func() time.Time
-	// Period gives the month that now lies in. It must depend on nothing else.
-	Period func(now time.Time, timeZone string, anchorDay int) (makerguard.Period, error)
 	Logger *slog.Logger
 	// Denied, if set, is told of every refusal for want of a permission.
 	Denied func(ctx context.Context, p *makerguard.Principal, target string)
-
-	periods periods
 }
 
 // maxMeters is how many meters one request can draw on: its own and API calls.
@@ -59,20 +54,17 @@ func (g *Gate) Admit(ctx context.Context, p *makerguard.Principal, d Demand) (Pa
 			Details: map[string]any{"max_age": int64(d.StepUp / time.Second)},
 		}
 	}
-	period, err := g.periods.at(g.Period, now, p.TimeZone, p.AnchorDay)
-	if err != nil {
-		return pass, err
-	}
+	var err error
 	for _, m := range d.Meters {
 		if m == makerguard.APICalls {
 			continue // counted below, once
 		}
-		if err = pass.take(ctx, g.Access, p, d.Permission, m, period); err != nil {
+		if err = pass.take(ctx, g.Access, p, d.Permission, m); err != nil {
 			break
 		}
 	}
 	if err == nil {
-		err = pass.take(ctx, g.Access, p, d.Permission, makerguard.APICalls, period)
+		err = pass.take(ctx, g.Access, p, d.Permission, makerguard.APICalls)
 	}
 	if err != nil {
 		pass.release()
@@ -84,13 +76,13 @@ func (g *Gate) Admit(ctx context.Context, p *makerguard.Principal, d Demand) (Pa
 	return pass, nil
 }
 
-func (p *Pass) take(ctx context.Context, a *rbac.Authorizer, pr *makerguard.Principal, perm makerguard.Permission, m makerguard.Meter, period makerguard.Period) error {
+func (p *Pass) take(ctx context.Context, a *rbac.Authorizer, pr *makerguard.Principal, perm makerguard.Permission, m makerguard.Meter) error {
 	d, r, err := a.Acquire(ctx, pr, perm, m, 1)
 	if err != nil {
 		return err
 	}
 	p.held[p.n] = r
-	p.state[p.n] = Allowance{Meter: m, Limit: d.Limit, Remaining: d.Remaining, Period: period}
+	p.state[p.n] = Allowance{Meter: m, Limit: d.Limit, Remaining: d.Remaining, Period: r.Period}
 	p.n++
 	return nil
 }

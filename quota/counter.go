@@ -94,6 +94,11 @@ func (c *counter) holds(a makerguard.MeterAccount, now time.Time) bool {
 	return !c.retired() && now.Before(c.end) && !now.Before(c.key.Start) && c.zone == a.TimeZone && c.anchorDay == a.AnchorDay
 }
 
+// period is the month it counts.
+func (c *counter) period() makerguard.Period {
+	return makerguard.Period{Start: c.key.Start, End: c.end}
+}
+
 // take moves amount units from free to in flight. It fails if there are not so many, or
 // if use is over limit already, which a lowered limit brings about.
 func (c *counter) take(amount, limit int64) (remaining int64, ok bool) {

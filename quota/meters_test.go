@@ -139,6 +139,32 @@ func use(t testing.TB, m *quota.Meters, amount, limit int64) {
 	r.Commit()
 }
 
+// A reservation says which month it counts in: the manufacturer's own, to its last moment.
+func TestReserve_TellsTheMonthUnderWay(t *testing.T) {
+	c := newClock()
+	m := newMeters(t, openStore(t), c.Now)
+	zones := []string{"", "Europe/Paris", "Pacific/Auckland", "America/Los_Angeles"}
+	for end := c.Now().AddDate(0, 4, 0); c.Now().Before(end); c.advance(6 * time.Hour) {
+		for i, zone := range zones {
+			for _, day := range []int{1, 15, 31} {
+				want, err := quota.PeriodAt(c.Now(), zone, day)
+				if err != nil {
+					t.Fatal(err)
+				}
+				who := makerguard.MeterAccount{ManufacturerID: makerguard.ManufacturerID(fmt.Sprintf("mfr_%d_%d", i, day)), TimeZone: zone, AnchorDay: day}
+				r, _, err := m.Reserve(t.Context(), who, uploads, 1, makerguard.Unlimited)
+				if err != nil {
+					t.Fatalf("Reserve: %v", err)
+				}
+				r.Release()
+				if r.Period != want {
+					t.Fatalf("in %q, day %d, at %v: counted in %v, want %v", zone, day, c.Now(), r.Period, want)
+				}
+			}
+		}
+	}
+}
+
 func used(t testing.TB, m *quota.Meters) int64 {
 	t.Helper()
 	_, u, err := m.Usage(t.Context(), acme, []makerguard.Meter{uploads})
