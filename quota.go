@@ -78,15 +78,24 @@ type MeterAccount struct {
 // value holds nothing. It is not safe for concurrent use, and of several copies only
 // one may be ended.
 type Reservation struct {
-	Period Period // in which the units count
+	period *Period
 	amount int64
 	settle func(amount int64, used bool)
 }
 
 // NewReservation returns a reservation of amount units of a period that calls settle once,
-// when it ends. Only package quota, and what stands in for it, makes them.
-func NewReservation(p Period, amount int64, settle func(amount int64, used bool)) Reservation {
-	return Reservation{Period: p, amount: amount, settle: settle}
+// when it ends. Only package quota, and what stands in for it, makes them. The period must not
+// change any more.
+func NewReservation(p *Period, amount int64, settle func(amount int64, used bool)) Reservation {
+	return Reservation{period: p, amount: amount, settle: settle}
+}
+
+// Period is the month in which the units count; that of the zero value is empty.
+func (r *Reservation) Period() Period {
+	if r.period == nil {
+		return Period{}
+	}
+	return *r.period
 }
 
 // Commit says that the units were used.

@@ -39,7 +39,7 @@ func (p *parts) Reserve(_ context.Context, _ makerguard.MeterAccount, m makergua
 	if p.quotaErr != nil && m == makerguard.APICalls {
 		return makerguard.Reservation{}, 0, p.quotaErr
 	}
-	return makerguard.NewReservation(makerguard.Period{}, amount, func(_ int64, used bool) {
+	return makerguard.NewReservation(nil, amount, func(_ int64, used bool) {
 		if used {
 			p.committed[m]++
 		} else {

@@ -49,7 +49,7 @@ func newLimited(t *testing.T, policy string) *limited {
 	l.Gateway = gateway.New(gateway.Config{
 		Authenticator: &l.parts, Identifier: &l.parts, Proxies: proxies, Limits: limits,
 		Inspection: &middleware.Inspection{Detector: detector, Log: &l.parts},
-		Gate: &middleware.Gate{Access: access, Now: now},
+		Gate:       &middleware.Gate{Access: access, Now: now},
 	})
 	l.handler = middleware.Edge{Proxies: proxies, Now: now}.Handler(gateway.ForwardAuth(l.Gateway, gateway.Forwarded))
 	return l

@@ -26,7 +26,7 @@ type unlimited struct{ reserved atomic.Int64 }
 
 func (u *unlimited) Reserve(_ context.Context, _ makerguard.MeterAccount, _ makerguard.Meter, _, limit int64) (makerguard.Reservation, int64, error) {
 	u.reserved.Add(1)
-	return makerguard.NewReservation(month, 1, nil), limit, nil
+	return makerguard.NewReservation(&month, 1, nil), limit, nil
 }
 
 func (*unlimited) Spend(context.Context, makerguard.MeterAccount, makerguard.Meter, int64, int64, string, []byte) (makerguard.SpendResult, error) {

@@ -82,7 +82,7 @@ func (p *Pass) take(ctx context.Context, a *rbac.Authorizer, pr *makerguard.Prin
 		return err
 	}
 	p.held[p.n] = r
-	p.state[p.n] = Allowance{Meter: m, Limit: d.Limit, Remaining: d.Remaining, Period: r.Period}
+	p.state[p.n] = Allowance{Meter: m, Limit: d.Limit, Remaining: d.Remaining, Period: r.Period()}
 	p.n++
 	return nil
 }

@@ -43,7 +43,7 @@ var errRetired = errors.New("counter retired")
 // How many are in flight is not kept: it is block - free - done.
 type counter struct {
 	key       makerguard.CounterKey
-	end       time.Time
+	period    makerguard.Period // never changes
 	zone      string
 	anchorDay int
 	settle    func(amount int64, used bool) // c.ended, bound once
@@ -82,7 +82,7 @@ type refusal struct {
 func newCounter(a makerguard.MeterAccount, meter makerguard.Meter, p makerguard.Period) *counter {
 	c := &counter{
 		key: makerguard.CounterKey{ManufacturerID: a.ManufacturerID, Meter: meter, Start: p.Start},
-		end: p.End, zone: a.TimeZone, anchorDay: a.AnchorDay,
+		period: p, zone: a.TimeZone, anchorDay: a.AnchorDay,
 		turn: make(chan struct{}, 1),
 	}
 	c.settle = c.ended
@@ -91,12 +91,7 @@ func newCounter(a makerguard.MeterAccount, meter makerguard.Meter, p makerguard.
 
 // holds reports whether c is in use and now lies in its month as a counts months.
 func (c *counter) holds(a makerguard.MeterAccount, now time.Time) bool {
-	return !c.retired() && now.Before(c.end) && !now.Before(c.key.Start) && c.zone == a.TimeZone && c.anchorDay == a.AnchorDay
-}
-
-// period is the month it counts.
-func (c *counter) period() makerguard.Period {
-	return makerguard.Period{Start: c.key.Start, End: c.end}
+	return !c.retired() && now.Before(c.period.End) && !now.Before(c.period.Start) && c.zone == a.TimeZone && c.anchorDay == a.AnchorDay
 }
 
 // take moves amount units from free to in flight. It fails if there are not so many, or
@@ -265,7 +260,7 @@ func (m *Meters) fetchAhead(c *counter, limit int64) {
 
 func (m *Meters) refuse(c *counter, limit int64) (remaining int64, err error) {
 	used := max(c.taken.Load(), c.spent.Load()) - c.unused()
-	return max(limit-used, 0), limitExceeded(c.key.Meter, limit, used, c.end.Sub(m.cfg.Now()))
+	return max(limit-used, 0), limitExceeded(c.key.Meter, limit, used, c.period.End.Sub(m.cfg.Now()))
 }
 
 // ask sends r with what c has to report, and adds what is granted to the block; the caller

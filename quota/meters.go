@@ -150,7 +150,7 @@ func (m *Meters) Reserve(ctx context.Context, a makerguard.MeterAccount, meter m
 				return makerguard.Reservation{}, remaining, err
 			}
 		}
-		return makerguard.NewReservation(c.period(), amount, c.settle), remaining, nil
+		return makerguard.NewReservation(&c.period, amount, c.settle), remaining, nil
 	}
 }
 

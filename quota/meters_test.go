@@ -157,8 +157,8 @@ func TestReserve_TellsTheMonthUnderWay(t *testing.T) {
 					t.Fatalf("Reserve: %v", err)
 				}
 				r.Release()
-				if r.Period != want {
-					t.Fatalf("in %q, day %d, at %v: counted in %v, want %v", zone, day, c.Now(), r.Period, want)
+				if r.Period() != want {
+					t.Fatalf("in %q, day %d, at %v: counted in %v, want %v", zone, day, c.Now(), r.Period(), want)
 				}
 			}
 		}

@@ -120,7 +120,7 @@ func (m *Meters) settle(ctx context.Context, c *counter) error {
 	}
 	var unused int64
 	switch {
-	case !now.Before(c.end) || c.retired() || c.idle >= forgetAfter:
+	case !now.Before(c.period.End) || c.retired() || c.idle >= forgetAfter:
 		unused = c.close()
 	case c.idle > 0:
 		unused = c.free.Swap(0)
@@ -129,7 +129,7 @@ func (m *Meters) settle(ctx context.Context, c *counter) error {
 		return err
 	}
 	c.seen = c.free.Load()
-	if c.retired() && (c.block <= 0 || now.Sub(c.end) > giveUpAfter) {
+	if c.retired() && (c.block <= 0 || now.Sub(c.period.End) > giveUpAfter) {
 		m.drop(c)
 	}
 	return nil
