@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/makerguard/makerguard"
 )
@@ -70,10 +71,25 @@ func (d *Detector) value(dst []makerguard.Finding, in Input, key bool) []makergu
 // to say of them.
 func (d *Detector) first(s string, key bool) (m marks, plain bool) {
 	m = scan(s)
-	if m&noticeable != 0 && (d.paranoia > 1 || !prose(m, len(s))) {
+	if m&noticeable != 0 && (d.paranoia > 1 || !prose(m, len(s))) && (key || !measures(m, s)) {
 		return m, false
 	}
 	return m, !unmarked(s) && !(key && strings.Contains(s, "__"))
+}
+
+// measures reports whether a text has nothing but the sizes of frames, "52[]18-145", and such:
+// brackets between digits say nothing in any language, but for the "[[1-1]]" of templates.
+func measures(m marks, s string) bool {
+	if m != markBracket {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if lower[c] != 0 && !isDigit(c) || c >= utf8.RuneSelf || c == '[' && i+1 < len(s) && s[i+1] == '[' {
+			return false
+		}
+	}
+	return true
 }
 
 // inspect reads a value that is not plain, with the marks of its first pass.
