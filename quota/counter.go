@@ -81,7 +81,7 @@ type refusal struct {
 
 func newCounter(a makerguard.MeterAccount, meter makerguard.Meter, p makerguard.Period) *counter {
 	c := &counter{
-		key: makerguard.CounterKey{ManufacturerID: a.ManufacturerID, Meter: meter, Start: p.Start},
+		key:    makerguard.CounterKey{ManufacturerID: a.ManufacturerID, Meter: meter, Start: p.Start},
 		period: p, zone: a.TimeZone, anchorDay: a.AnchorDay,
 		turn: make(chan struct{}, 1),
 	}
