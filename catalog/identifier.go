@@ -62,12 +62,13 @@ func (r *Report) iban(v *string) {
 }
 
 var (
-	bicForm  = regexp.MustCompile(`^[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?$`)
-	ueiForm  = regexp.MustCompile(`^[1-9A-HJ-NP-Z][0-9A-HJ-NP-Z]{11}$`)
-	nineRun  = regexp.MustCompile(`[0-9]{9}`)
-	eoriForm = regexp.MustCompile(`^[A-Z]{2}[A-Z0-9]{1,15}$`)
-	srnForm  = regexp.MustCompile(`^[A-Z]{2}-(MF|AR|IM|PR)-[0-9]{9}$`)
-	e164Form = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+	bicForm    = regexp.MustCompile(`^[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?$`)
+	ueiForm    = regexp.MustCompile(`^[1-9A-HJ-NP-Z][0-9A-HJ-NP-Z]{11}$`)
+	nineRun    = regexp.MustCompile(`[0-9]{9}`)
+	eoriForm   = regexp.MustCompile(`^[A-Z]{2}[A-Z0-9]{1,15}$`)
+	srnForm    = regexp.MustCompile(`^[A-Z]{2}-(MF|AR|IM|PR)-[0-9]{9}$`)
+	e164Form   = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+	phoneNoise = strings.NewReplacer("(", "", ")", "", "/", "")
 )
 
 // bic checks a Business Identifier Code (ISO 9362).
@@ -152,7 +153,7 @@ func (r *Report) contact(c *Company) {
 		}
 	}
 	if c.Phone != nil {
-		if s := strings.NewReplacer("(", "", ")", "", "/", "").Replace(compact(*c.Phone)); !e164Form.MatchString(s) {
+		if s := phoneNoise.Replace(compact(*c.Phone)); !e164Form.MatchString(s) {
 			r.warnf("/phone", "phone", "", "write the number with its country: + and 7 to 15 digits (E.164)")
 		}
 	}

@@ -152,8 +152,10 @@ func item(pointer string, i int) string { return pointer + "/" + strconv.Itoa(i)
 
 // escapePointer makes a key a token of a JSON pointer (RFC 6901, section 3).
 func escapePointer(key string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(clip(key))
+	return pointerEscape.Replace(clip(key))
 }
+
+var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")
 
 // what names the member at pointer in a message.
 func what(pointer string) string {

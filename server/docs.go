@@ -17,27 +17,29 @@ import (
 //go:embed docs.html
 var docsPage string
 
-// document renders the OpenAPI document and the page made from it, once: routes do not
-// change while the server runs.
-func (s *Server) document() error {
-	for _, op := range s.operations {
-		s.describeProblems(s.findOperation(op))
-	}
+// document is what the API says of itself.
+type document struct {
+	spec []byte // OpenAPI, in JSON
+	page []byte // the same for people, in HTML
+}
+
+// render makes the document, and changes nothing: requests read the same schemas. Routes do
+// not change while the server runs, so once is enough, and only for those who ask: no start
+// waits for it or keeps what it needs.
+func (s *Server) render() (document, error) {
 	spec, err := json.MarshalIndent(s.api.OpenAPI(), "", "  ")
 	if err != nil {
-		return fmt.Errorf("rendering the OpenAPI document: %w", err)
+		return document{}, fmt.Errorf("rendering the OpenAPI document: %w", err)
 	}
-	s.spec = spec
 	page, err := template.New("docs").Parse(docsPage)
 	if err != nil {
-		return fmt.Errorf("parsing the docs page: %w", err)
+		return document{}, fmt.Errorf("parsing the docs page: %w", err)
 	}
 	var out bytes.Buffer
 	if err := page.Execute(&out, s.docsModel()); err != nil {
-		return fmt.Errorf("rendering the docs page: %w", err)
+		return document{}, fmt.Errorf("rendering the docs page: %w", err)
 	}
-	s.docs = out.Bytes()
-	return nil
+	return document{spec: spec, page: out.Bytes()}, nil
 }
 
 // describeProblems puts an operation's problems into the document under the media type they
@@ -128,20 +130,30 @@ func (s *Server) schemaText(content map[string]*huma.MediaType) string {
 	return ""
 }
 
-func (s *Server) serveSpec(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveSpec(w http.ResponseWriter, r *http.Request) {
+	d, err := s.document()
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	w.Header()["Content-Type"] = jsonType
-	_, _ = w.Write(s.spec)
+	_, _ = w.Write(d.spec)
 }
 
 // docsPolicy lets the page load its one stylesheet and nothing else; it has no script.
 var docsPolicy = []string{"default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}
 
-func (s *Server) serveDocs(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveDocs(w http.ResponseWriter, r *http.Request) {
+	d, err := s.document()
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	h := w.Header()
 	h["Content-Type"] = []string{"text/html; charset=utf-8"}
 	h["Content-Security-Policy"] = docsPolicy
 	h["Cross-Origin-Opener-Policy"] = []string{"same-origin"}
-	_, _ = w.Write(s.docs)
+	_, _ = w.Write(d.page)
 }
 
 //go:embed docs.css

@@ -157,9 +157,10 @@ func (s *Server) plain(op operation, h http.HandlerFunc) {
 
 // operationID makes "get-v1-me" of GET /v1/me.
 func operationID(op operation) string {
-	path := strings.NewReplacer("/", "-", "{", "", "}", "", ".", "-").Replace(op.path)
-	return strings.ToLower(op.method) + path
+	return strings.ToLower(op.method) + idWriting.Replace(op.path)
 }
+
+var idWriting = strings.NewReplacer("/", "-", "{", "", "}", "", ".", "-")
 
 // admit is what stands before every operation: authentication, permission, media type.
 func (s *Server) admit(op operation) func(huma.Context, func(huma.Context)) {
@@ -367,5 +368,7 @@ func pointer(location string) string {
 	if !ok {
 		return location
 	}
-	return strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(rest)
+	return pointerWriting.Replace(rest)
 }
+
+var pointerWriting = strings.NewReplacer(".", "/", "[", "/", "]", "")

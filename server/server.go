@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -47,8 +48,7 @@ type Server struct {
 	metrics    *metrics
 	operations []operation
 	quiet      map[string]bool // patterns of plain routes
-	spec       []byte          // the OpenAPI document
-	docs       []byte          // the same for people
+	document   func() (document, error)
 	handler    http.Handler
 }
 
@@ -86,9 +86,10 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.api = humago.New(s.mux, hc)
 	s.routes()
-	if err := s.document(); err != nil {
-		return nil, err
+	for _, op := range s.operations {
+		s.describeProblems(s.findOperation(op))
 	}
+	s.document = sync.OnceValues(s.render)
 	edge := middleware.Edge{
 		Proxies: cfg.Guard.Proxies, Logger: cfg.Logger, Observer: s.metrics, Now: cfg.Now,
 		Quiet: func(r *http.Request) bool { return s.quiet[r.Pattern] },

@@ -47,10 +47,12 @@ func (x *inspection) traversal() {
 	}
 }
 
+var hexCharacters = strings.NewReplacer("0x2e", ".", "0x2E", ".", "0x2f", "/", "0x2F", "/", "0x5c", "/", "0x5C", "/", "\x00", "")
+
 // hexPath reads 0x2e, 0x2f and 0x5c as the characters they stand for.
 func (x *inspection) hexPath() {
 	text, before := x.text, x.found[voiceTraversal]
-	x.text = strings.NewReplacer("0x2e", ".", "0x2E", ".", "0x2f", "/", "0x2F", "/", "0x5c", "/", "0x5C", "/", "\x00", "").Replace(text)
+	x.text = hexCharacters.Replace(text)
 	if x.text != text {
 		x.parents()
 	}
